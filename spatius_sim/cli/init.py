@@ -34,7 +34,7 @@ def init(target: str, force: bool, **option_values: Any) -> int:
     with 6, and writes nothing, if no wire was found on which it answers.
     """
     from spatius_sim.cli.doctor.diagnose_relay import diagnose
-    from spatius_sim.cli.doctor.doctor_findings import relay_findings
+    from spatius_sim.cli.doctor.findings_and_advice import relay_findings
 
     path = Path(CONFORMANCE_FILE)
     if path.exists() and not force:
@@ -72,7 +72,7 @@ def _make_conformance_yaml(
 
     variables = Variables()
     escaped_values = {
-        name: _apply_to_texts(as_conformance_text, value) for name, value in option_values.items()
+        name: _escape_texts(value, as_conformance_text) for name, value in option_values.items()
     }
     # If the user named a wire, it stays as it is: it may be a file, and a detected wire is only a name.
     detected = {} if option_values.get("wire") else {"wire": diagnosis.wire}
@@ -95,9 +95,10 @@ def _make_conformance_yaml(
     return "\n".join(lines) + "\n", variables.names
 
 
-def _apply_to_texts(change_text: Callable[[str], str], option_value: Any) -> Any:
-    """Return the value of an option with `change_text` applied to it; if the value is a tuple of texts, to
-    each text. A value that is no text, such as a number, is returned as it is."""
+def _escape_texts(option_value: Any, escape: Callable[[str], str]) -> Any:
+    """Return the value of an option as `spatius-sim init` writes it into conformance.yaml: `escape` is
+    applied to a text, or to each text of a tuple. A value that is no text, such as a number, is returned as
+    it is."""
     if isinstance(option_value, tuple):
-        return tuple(map(change_text, option_value))
-    return change_text(option_value) if isinstance(option_value, str) else option_value
+        return tuple(map(escape, option_value))
+    return escape(option_value) if isinstance(option_value, str) else option_value

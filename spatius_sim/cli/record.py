@@ -13,7 +13,7 @@ from spatius_sim.engine.handle_signals import watch_for_end_request
 from spatius_sim.protocol.errors import UsageError
 
 if TYPE_CHECKING:
-    from spatius_sim.engine.tapes.record_with_proxy import LiveTape
+    from spatius_sim.engine.tapes.write_proxy_tape import ProxyTape
     from spatius_sim.net.proxy.proxy import RecordingProxy
     from spatius_sim.net.server.session_log import SessionLog
 
@@ -49,8 +49,8 @@ def record(
     The page that shows the sessions while they are recorded has a port of its own, which this prints: the
     proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
-    from spatius_sim.engine.tapes.record_with_proxy import add_proxy_event_to_session_log, recording_proxy
-    from spatius_sim.net.server.session_log import SessionLog
+    from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
+    from spatius_sim.net.server.session_log import SessionLog, add_proxy_event_to_session_log
     from spatius_sim.reporting.turn_lines import TurnLines
     from spatius_sim.trace.events import Closed, Event
     from spatius_sim.trace.recorder import NullSink
@@ -81,7 +81,7 @@ def record(
 
 
 async def _record_until_ended(
-    recording: "AbstractAsyncContextManager[tuple[RecordingProxy, LiveTape]]",
+    recording: "AbstractAsyncContextManager[tuple[RecordingProxy, ProxyTape]]",
     out: Path,
     session_log: "SessionLog",
 ) -> int:

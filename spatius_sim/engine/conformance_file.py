@@ -103,7 +103,7 @@ def as_conformance_text(text: str) -> str:
 def conformance_schema() -> dict[str, Any]:
     """Return the JSON Schema of conformance.yaml, for editors."""
     properties = {
-        name: {"description": option.help} | _schema_of(option)
+        name: {"description": option.help} | _schema_of_option_in_file(option)
         for name, option in _options_allowed_in_file().items()
     }
     return {
@@ -186,9 +186,10 @@ def _fill_in_variables(reader: YamlFile, option: JudgeOption, node: ScalarNode) 
     return ScalarNode(node.tag, text, node.start_mark, node.end_mark)
 
 
-def _schema_of(option: JudgeOption) -> dict[str, Any]:
-    """Return the JSON Schema of an option's value in conformance.yaml. A repeatable option may be one value
-    or a list; if it takes pairs, such as NAME=VALUE, a mapping too."""
+def _schema_of_option_in_file(option: JudgeOption) -> dict[str, Any]:
+    """Return the part of `conformance_schema` that says what the value of one option may be in
+    conformance.yaml. A repeatable option may be one value or a list; if it takes pairs, such as NAME=VALUE, a
+    mapping too."""
     one_value: dict[str, Any] = {"type": _JSON_TYPES.get(option.parse, "string")}
     if option.choices:
         one_value["enum"] = list(option.choices)

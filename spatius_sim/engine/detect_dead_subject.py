@@ -3,7 +3,7 @@ turn, and if not, why. Also writes into a trace that the subject is dead."""
 
 from dataclasses import replace
 
-from spatius_sim.engine.failure_evidence import describe_messages_not_understood
+from spatius_sim.engine.messages_not_understood import describe_messages_not_understood
 from spatius_sim.protocol.messages import AudioInput, ConfirmSession, MotionResponse
 from spatius_sim.trace.events import (
     Awaited,
@@ -77,8 +77,9 @@ def _shows_life_since(trace: Trace, first_seq: int) -> bool:
 
 
 def explain_missing_turns(trace: Trace) -> str:
-    """Return in words why the subject may have completed no turn. If the trace shows what went wrong, return
-    that; otherwise return that a server gave no motion, or how the user points a relay at our server."""
+    """Return in words why the subject looks dead, because it has completed no turn: the first trouble in the
+    trace. If there was none, a server simply gave no motion, and a relay may not know our Motion Server: the
+    text then refers the user to the environment variables, which stand at the top of the run's output."""
     if trouble := describe_first_trouble(trace):
         return trouble
     if trace.header.subject == "server":

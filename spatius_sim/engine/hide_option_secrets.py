@@ -6,17 +6,22 @@ Nothing heavy is imported: pytest loads this in every project that has us instal
 """
 
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, count
 from typing import Any
 
+from spatius_sim.engine.option_table import (
+    KIND_BY_SUBJECT_OPTION,
+    options_as_arguments,
+    subject_kind_of_option,
+)
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE, LIVEKIT_SECRET_VARIABLE
+from spatius_sim.trace.secrets_in_commands import command_without_secrets, secrets_in_command
 from spatius_sim.trace.secrets_in_settings_and_urls import (
     StandIn,
-    command_without_secrets,
     hide_value,
-    secrets_in_command,
     secrets_in_header,
     secrets_in_setting,
     secrets_in_url,
@@ -84,6 +89,28 @@ def subject_without_secrets(subject: str, stand_in: StandIn = hide_value) -> str
     """Return a subject as it may be shown: a URL or a command without its secrets."""
     show = url_without_secrets if _URL.match(subject) else command_without_secrets
     return show(subject, stand_in)
+
+
+def find_subject_by_kind(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return a dict with the subject that these options name, to be shown to people: its address or command
+    without secrets, by its kind, such as `{"relay": "ws://..."}`. Return an empty dict if they name no
+    subject. `values` holds the value of each option by its name."""
+    return {
+        subject_kind_of_option(option_name, values): subject_without_secrets(values[option_name])
+        for option_name in KIND_BY_SUBJECT_OPTION
+        if values.get(option_name)
+    }
+
+
+def options_for_shell(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
+    """Return these options, given by name, as text that a user can type in a shell. In place of secrets other
+    texts are shown. `owned_by_others` is for pytest alone: names that are options of other pytest plugins. An
+    option of ours with such a name gets its long name, `--spatius-NAME`."""
+    shown_values = without_secrets(values)
+    value_by_typed_name = {
+        f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()
+    }
+    return " ".join(shlex.quote(argument) for argument in options_as_arguments(value_by_typed_name))
 
 
 def secrets_in(values: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from spatius_sim.engine.end_run import Ending, end_run
 from spatius_sim.engine.handle_signals import INTERRUPTION
-from spatius_sim.engine.option_table import options_for_shell
+from spatius_sim.engine.hide_option_secrets import options_for_shell
 from spatius_sim.engine.run_baseline import RunBaseline
 from spatius_sim.engine.run_outcomes import BY_A_SIGNAL, RunOutcomes
 from spatius_sim.engine.run_request import RunRequest
@@ -113,7 +113,7 @@ class Judging:
             not_understood=trial.not_understood,
             first_not_understood=trial.first_not_understood,
         )
-        changed_outcomes = trial.find_changed_outcomes(outcome)
+        changed_outcomes = trial.update_earlier_outcomes(outcome)
         INTERRUPTION.check()
         outcomes = [self._add_repeat_command(trial, judged) for judged in (outcome, *changed_outcomes)]
         complaints: list[str] = []
@@ -139,12 +139,16 @@ class Judging:
         )
 
     def _list_sure_plans_of_cause(self, rule_id: str) -> Sequence[Any]:
-        """Return the plans that are always run for this rule, whose breach may be the cause that another rule
-        is broken. Return none if this run does not judge the rule, or judges a subject other than a client:
-        its plans take real time, and the catalogue lists causes before their consequences."""
+        """Return the sure plans of this rule, which are always run for it. The trial runs them early if
+        another rule was broken, and a breach of this rule may be the cause.
+
+        Return none if this run does not judge the rule. Return none, too, if the subject is not a client: its
+        plans take real time, and the cause was judged before, because the catalogue lists causes before their
+        consequences."""
         rule = find_rule(rule_id)
-        is_judged = rule.subject == "client" and rule_id in self.request.judged_rules
-        return self.request.exercise_for(rule).sure if is_judged else ()
+        is_client = rule.subject == "client"
+        is_judged = rule_id in self.request.judged_rules
+        return self.request.exercise_for(rule).sure if is_client and is_judged else ()
 
     def _suspects_for_report(self, suspects: Mapping[str, str]) -> dict[str, str]:
         """Return the suspects as the user may see them while the run goes on. Suspects are the rules that

@@ -3,13 +3,11 @@
 Nothing heavy is imported: pytest loads this in every project that has us installed.
 """
 
-import shlex
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from spatius_sim.engine.hide_option_secrets import subject_without_secrets, without_secrets
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.trace.secrets_in_settings_and_urls import url_without_secrets
 
@@ -245,17 +243,6 @@ def subject_kind_of_option(option: str, values: Mapping[str, Any]) -> str:
     return "room" if option == "server" and values.get("room") else KIND_BY_SUBJECT_OPTION[option]
 
 
-def find_subject_by_kind(values: Mapping[str, Any]) -> dict[str, str]:
-    """Return a dict from the kind of the subject that these options name to the subject itself, without
-    secrets: such as `{"relay": "ws://..."}`. Return an empty dict if they name no subject. `values` holds the
-    value of each option by its name."""
-    return {
-        subject_kind_of_option(option_name, values): subject_without_secrets(values[option_name])
-        for option_name in KIND_BY_SUBJECT_OPTION
-        if values.get(option_name)
-    }
-
-
 def find_subject_kind(values: Mapping[str, Any]) -> str:
     """Return the kind of the subject (`relay`, `server`, `client` or `room`) that the options of a run name;
     "" if they name no subject. `values` holds the value of each option by its name.
@@ -294,17 +281,6 @@ def options_as_arguments(values: Mapping[str, Any]) -> list[str]:
         elif value is not False:
             arguments += [f"--{name}={item}" for item in items if item is not None]
     return arguments
-
-
-def options_for_shell(values: Mapping[str, Any], owned_by_others: Collection[str] = ()) -> str:
-    """Return these options, given by name, as text that a user can type in a shell. In place of secrets other
-    texts are shown. `owned_by_others` are names that are options of other pytest plugins: an option of ours
-    with such a name gets its long name, `--spatius-NAME`."""
-    shown_values = without_secrets(values)
-    value_by_typed_name = {
-        f"spatius-{name}" if name in owned_by_others else name: value for name, value in shown_values.items()
-    }
-    return " ".join(shlex.quote(argument) for argument in options_as_arguments(value_by_typed_name))
 
 
 def check_url(option: str, url: str, schemes: tuple[str, ...], hint: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Collects the outcomes of a run, and what broke the run off."""
+"""Holds the outcomes of a run, and why the run was stopped early, if it was."""
 
 from dataclasses import dataclass, field, replace
 
@@ -40,9 +40,10 @@ class RunOutcomes:
         return sum(map(len, self._by_subject.values()))
 
     def add_outcome(self, subject_kind: str, outcome: RuleOutcome, target: str = "", wire: str = "") -> None:
-        """Add the outcome of a rule for this kind of subject. It replaces an earlier outcome of the rule, but
-        an ERRORED outcome is replaced only by a FAILED one. Also remember the first `target` (the address of
-        the subject) and the last `wire` (the name of its message format) that are not ""."""
+        """Add the outcome of a rule, for this kind of subject, to the outcomes of the run. It replaces an
+        earlier outcome of the rule. But only FAILED replaces ERRORED, which says that the kit failed: a later
+        PASSED must not hide that. Also remember the first `target` (the address of the subject) and the last
+        `wire` (the name of its message format) that are not ""."""
         self._targets[subject_kind] = self._targets.get(subject_kind) or target
         self._wires[subject_kind] = wire or self._wires.get(subject_kind, "")
         outcome_by_rule = self._by_subject.setdefault(subject_kind, {})
@@ -55,8 +56,8 @@ class RunOutcomes:
             outcome_by_rule[outcome.rule_id] = outcome
 
     def why_stopped_early(self) -> StoppedEarly | None:
-        """Return what broke the run off before all rules were judged, with the exit code: an internal error,
-        else a usage error, else an interruption. Return None if the run came to its end."""
+        """Return why the run was stopped before all rules were judged, with the exit code of the run: an
+        internal error, else a usage error, else an interruption. Return None if the run came to its end."""
         if self.internal_error:
             return StoppedEarly(ExitCode.KIT_FAILED, self.internal_error)
         if self.usage_error:

@@ -9,15 +9,12 @@ from typing import Any
 from hypothesis.strategies import just
 
 from spatius_sim.engine.conformance_file import ConformanceFile
-from spatius_sim.engine.hide_option_secrets import subject_without_secrets
-from spatius_sim.engine.option_table import (
-    CONFORMANCE_FILE,
-    JUDGE_OPTIONS,
-    RELAY_OPTIONS,
+from spatius_sim.engine.hide_option_secrets import (
     find_subject_by_kind,
     options_for_shell,
-    values_given,
+    subject_without_secrets,
 )
+from spatius_sim.engine.option_table import CONFORMANCE_FILE, JUDGE_OPTIONS, RELAY_OPTIONS, values_given
 from spatius_sim.engine.run_profiles import DEFAULT_PROFILE, profile_named
 from spatius_sim.engine.run_settings import Settings, settings_of
 from spatius_sim.engine.select_rules import rules_to_judge
@@ -107,9 +104,9 @@ class RunRequest:
                 )
 
     def exercise_for(self, rule: Rule) -> Exercise:
-        """Return the plans (what is done to the subject) by which a rule is judged: only the plan that the
-        user named, if there is one. Otherwise the one plan by which every agent is judged, if the subject is
-        an agent; else the plans that exercise this rule."""
+        """Return the plans by which this rule is judged if a run is made as this request says. If the request
+        names a plan, it is the only one. If the subject is an agent, it is the one plan by which all agents
+        are judged. Otherwise they are the plans that exercise the rule."""
         if self.plan_token:
             return Exercise(plans=just(plan_of(self.plan_token, rule.subject)))
         if self.settings.agent_cmd:

@@ -123,7 +123,7 @@ class Settings:
             raise UsageError(f"--time-budget {self.time_budget}: a number of seconds is needed")
         if not 0 <= (self.motion_port or 0) <= _LARGEST_PORT:
             raise UsageError(f"--motion-port {self.motion_port}: a port is a number up to {_LARGEST_PORT}")
-        self.relay_start.check()
+        self.relay_start.check_options()
         if self.room_target and wire is None:
             raise UsageError(
                 f"--target {self.target}: in a room the wire is not found out: name it by --wire"

@@ -1,4 +1,4 @@
-"""Holds what one run needs: the event loop, our Motion Server, and a trial for each kind of subject."""
+"""Starts what one run needs: the event loop, our Motion Server, and a trial for each kind of subject."""
 
 import math
 import time
@@ -28,9 +28,10 @@ from spatius_sim.plans.room_plan import RoomPlan
 from spatius_sim.protocol.environment_variables import API_KEY_VARIABLE
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.client_subject import OUR_OWN, ClientSubject, InProcessTestee
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.subjects.livekit_agent import AgentSubject
 from spatius_sim.subjects.livekit_server import import_room_watcher
-from spatius_sim.subjects.relay.relay_access import RelayAccess
+from spatius_sim.subjects.relay.connect_to_relay import RelayAccess
 from spatius_sim.subjects.relay.relay_options import with_port
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.room_access import RelayInRoom
@@ -39,7 +40,6 @@ from spatius_sim.subjects.room_subject import RoomSubject
 from spatius_sim.subjects.server_access import ServerOverSockets
 from spatius_sim.subjects.server_sessions import ServerAddress
 from spatius_sim.subjects.server_subject import ServerSubject
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import Subject, WorkLoop, canary_key, relay_environment
 from spatius_sim.subjects.virtual_rooms import make_virtual_room_subject
 from spatius_sim.tape.traces_on_tapes import TapeRecorder
@@ -100,17 +100,17 @@ class Run:
         return self._recorder.secrets
 
     def open(self) -> dict[str, str]:
-        """Start what this run needs before the first rule: the tape, if the user asked for one, and our
-        Motion Server, if a relay connects to it. Return the environment variables that point a relay at this
-        server; none if it was not started. If the relay talks to another Motion Server than ours, the user's
-        own API key is a secret that the run looks for.
+        """Start the run: start what it needs before its first trial. That is the tape, if the user asked for
+        one, and our Motion Server, if a relay connects to it. Return the environment variables that point a
+        relay at this server; none if it was not started. If the relay talks to another Motion Server than
+        ours, the user's own API key is a secret that the run looks for.
 
         Raises UsageError if the port is in use, or if the tape cannot be written."""
-        if self.settings.save_tape:
-            header = suite_header(self.settings.seed)
-            self._writer = TapeWriter(Path(self.settings.save_tape), header)
-            self._taping = TapeRecorder(self._writer, header)
         settings = self.settings
+        if settings.save_tape:
+            header = suite_header(settings.seed)
+            self._writer = TapeWriter(Path(settings.save_tape), header)
+            self._taping = TapeRecorder(self._writer, header)
         port = settings.motion_server_port
         if UPSTREAM in settings.lacks:
             self._recorder.secret_reference("key", settings.environment.get(API_KEY_VARIABLE, ""))
@@ -222,7 +222,7 @@ class Run:
         if not url:
             await self._start_motion_server(0)
             assert self._motion_server is not None
-            relay = await start_reference_relay(self._motion_server, canary_key(settings.seed))
+            relay = await embed_reference_relay(self._motion_server, canary_key(settings.seed))
             self._stack.push_async_callback(relay.wait_closed)
             self._stack.callback(relay.close)
             url = relay_url(relay)

@@ -20,8 +20,8 @@ from spatius_sim.net.ports_and_hosts import is_loopback_address
 from spatius_sim.net.server.one_port_server import OnePort, handle_expect_header
 from spatius_sim.net.server.session_log import LogEntry, SessionLog, SessionRecord
 from spatius_sim.trace.events import Lane
+from spatius_sim.trace.known_secrets import redact_text_fields
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secrets_in_messages import redact_texts
 
 PREFIX = "/_sim"
 
@@ -131,7 +131,7 @@ class SessionPages:
 
     def _describe_session(self, record: SessionRecord) -> dict[str, Any]:
         """Return the fields of a session for its page, without secrets."""
-        return asdict(redact_texts(record, self.journal.secrets))
+        return asdict(redact_text_fields(record, self.journal.secrets))
 
     async def _answer_events(self, request: web.Request) -> web.StreamResponse:
         """Answer a request to the session pages with the events of the session that the path names, as JSON.
@@ -192,7 +192,7 @@ def search_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
     if wanted_text:
         records = [record for record in records if wanted_text in _searched_text(record, journal)]
         found_count = len(records)
-    listed_sessions = [asdict(redact_texts(record, journal.secrets)) for record in records[:MAX_LISTED]]
+    listed_sessions = [asdict(redact_text_fields(record, journal.secrets)) for record in records[:MAX_LISTED]]
     return {
         "sessions": listed_sessions,
         "open": len(journal.open_sessions),
@@ -203,7 +203,7 @@ def search_sessions(journal: SessionLog, search: str) -> dict[str, Any]:
 
 def _searched_text(record: SessionRecord, journal: SessionLog) -> str:
     """Return the texts of a session in which the session page searches, in lower case and without secrets."""
-    clean = redact_texts(record, journal.secrets)
+    clean = redact_text_fields(record, journal.secrets)
     state = f"closed with {clean.close_code}" if clean.closed_at else "open"
     return f"{clean.name} {clean.connection_id} {clean.app_id} {clean.avatar_id} {state}".lower()
 
@@ -261,7 +261,7 @@ def _event_to_json(entry: LogEntry, *, with_bytes: bool) -> dict[str, Any]:
 
 
 def _value_to_json(value: Any) -> Any:
-    """Return a value of an event as JSON values, for a web page.
+    """Return a value in an event of a session as JSON values, for the answer of a session page.
 
     Bytes, and arrays of keyframes, become a text that tells how many there are. A tuple becomes a list. A
     dataclass becomes its type and its fields."""

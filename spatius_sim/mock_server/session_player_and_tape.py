@@ -65,9 +65,9 @@ def make_tape(entries: Iterable[LogEntry]) -> bytes:
 
 
 def _is_configure_session(entry: LogEntry) -> bool:
-    """Return whether this entry of a session log is the message ConfigureSession. The player always needs
-    this message, because it holds the sample rate. Long frames are not decoded, because a ConfigureSession is
-    short."""
+    """Return whether this entry of a session log is the message ConfigureSession. The player of the session's
+    page always needs this message, because it holds the sample rate. Long frames are not decoded, because a
+    ConfigureSession is short."""
     frame = entry.content
     if not isinstance(frame, bytes) or len(frame) > _MAX_CONFIGURE_BYTES:
         return False

@@ -1,13 +1,12 @@
 """Plans for clients, and the steps that they are made of. All calls are drawn before any is made. A plan
 names ids by reference, because the client under test hands out the ids itself."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, PCM_SAMPLE_RATES
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.keyframes import TRANSLATION, WIDTH
 from spatius_sim.protocol.messages import MotionResponse
@@ -226,6 +225,35 @@ def mark_end_after_motion(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     return (*new_steps, GiveAudio(0, end=True)) if owes_end_mark else tuple(new_steps)
 
 
+def keep_legal_steps(steps: list[Step]) -> list[Step]:
+    """Return these steps of a client plan without the illegal calls: a `pause` while paused or when no audio
+    is left, a `resume` while not paused, and audio while paused. How much audio is left is estimated
+    roughly."""
+    legal_steps: list[Step] = []
+    unplayed_ms = 0
+    is_paused = False
+    for step in steps:
+        match step:
+            case Do("pause"):
+                if is_paused or unplayed_ms <= 0:
+                    continue
+                is_paused = True
+            case Do("resume"):
+                if not is_paused:
+                    continue
+                is_paused = False
+            case Do(_):
+                is_paused, unplayed_ms = False, 0
+            case GiveAudio(ms, _):
+                if is_paused:
+                    continue
+                unplayed_ms += ms
+            case Wait(ms):
+                unplayed_ms -= 0 if is_paused else ms
+        legal_steps.append(step)
+    return legal_steps
+
+
 @lru_cache(maxsize=512)
 def _encode_keyframes(keyframe_count: int, first_number: int, form: str) -> bytes:
     """Return an encoded motion payload with `keyframe_count` keyframes, numbered from `first_number` on. The
@@ -235,74 +263,3 @@ def _encode_keyframes(keyframe_count: int, first_number: int, form: str) -> byte
     rows[:, TRANSLATION.start] = np.arange(first_number, first_number + keyframe_count)
     connection_id, req_id = ("plan 2", "request 2") if form == "elsewhere" else ("plan", "request")
     return encode(MotionResponse(connection_id, req_id, end=form == "last", keyframes=rows))
-
-
-WATCH = (Wait(240), Wait(280), Wait(320))
-"""Waits after which even a slow client must have rendered a due keyframe."""
-SETTLE = (Wait(300), Wait(300))
-_BEFORE_END_MS = 200
-INTERRUPT, PAUSE, RESUME = Do("interrupt"), Do("pause"), Do("resume")
-NO_MOTION, NO_LIST = Move(()), Move(None)
-NOBODY = Ref(0, "made up")
-BEFORE = Ref(1)
-
-
-def motion(*keyframes: int, ref: Ref = CURRENT, form: str = "plain") -> Move:
-    """Return one step that gives the client motion: a payload for each of these numbers of keyframes."""
-    return Move(tuple(PlannedPayload(count, form) for count in keyframes), ref)
-
-
-def all_motion(ms: int) -> Move:
-    """Return the step that gives the client the motion of `ms` milliseconds, in one payload."""
-    return motion(ms * KEYFRAMES_PER_SECOND // 1000)
-
-
-def play_whole(ms: int) -> tuple[Step, ...]:
-    """Return the steps of a conversation of `ms` milliseconds with all its motion, and waits in which it is
-    played to its end. In a long conversation, the client is also observed 200 ms before the end: if it shows
-    motion there, but not there in a later conversation, the edge case between the two is to blame."""
-    rest_ms = ms - sum(step.ms for step in WATCH) - _BEFORE_END_MS
-    wait_until_end = (Wait(rest_ms),) if rest_ms > _BEFORE_END_MS else ()
-    return GiveAudio(ms, end=True), all_motion(ms), *WATCH, *wait_until_end, Wait(ms), *SETTLE
-
-
-def play_some(ms: int = 3000) -> tuple[Step, ...]:
-    """Return the steps of a conversation with all its motion, of which half a second is played."""
-    return GiveAudio(ms), all_motion(ms), Wait(240), Wait(280)
-
-
-def play_interrupted() -> tuple[Step, ...]:
-    """Return the steps of an interrupted conversation and of a whole conversation after it, which shows that
-    the interrupt did no harm."""
-    return *play_some(), INTERRUPT, *play_whole(3000)
-
-
-def make_plans(
-    *step_sequences: Iterable[Step], mode: StarvationMode = StarvationMode.AUDIO_INDEPENDENT
-) -> list[ClientPlan]:
-    """Return fixed client plans, one for each of these sequences of steps. From plan to plan the sample rate
-    changes; the starvation mode is the same in all."""
-    rates = PCM_SAMPLE_RATES[1:] + PCM_SAMPLE_RATES[:1]
-    return [
-        ClientPlan(tuple(steps), rates[index % len(rates)], mode)
-        for index, steps in enumerate(step_sequences)
-    ]
-
-
-def make_strict_plans(*sequences: Iterable[Step]) -> list[ClientPlan]:
-    """Return fixed client plans in the mode strictSync, one for each of these sequences of steps."""
-    return make_plans(*sequences, mode=StarvationMode.STRICT_SYNC)
-
-
-def play_stalled() -> tuple[Step, ...]:
-    """Return the steps of a conversation in strictSync whose audio stalls, goes on, and stalls once more at
-    the end of these steps."""
-    stall = (*WATCH, Wait(300))
-    return GiveAudio(3000), motion(10), *stall, motion(20), *stall
-
-
-JUNK, CUT = motion(10, form="junk"), motion(10, form="cut")
-CHUNK = GiveAudio(400)
-AFTER_INTERRUPT = (GiveAudio(400, True), all_motion(400), *SETTLE, Wait(1500), Wait(3000))
-IN_STALL = (GiveAudio(2000, True), motion(14), *WATCH, Wait(300))
-CALLS_WHILE_IDLE = (PAUSE, Wait(300), RESUME, Wait(300), INTERRUPT, Wait(300))

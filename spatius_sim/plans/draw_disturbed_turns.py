@@ -1,47 +1,33 @@
-"""Draws plans in which clients interrupt their turns, begin the next turn too early, hang up, read slowly, or
-send malformed input.
+"""Draws plans in which clients of a relay disturb their turns: they interrupt a turn, begin the next turn too
+early, hang up, read slowly, or send malformed input.
 
 Each plan begins with turns that nothing disturbs. If something goes wrong in these, other rules judge that.
+Fixed plans of this kind are in fixed_relay_plans.py.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, SendError, When
-from spatius_sim.plans.draw_undisturbed_turns import FOUR_RESPONSES, crowds, turn_plans
+from spatius_sim.model.scenario.scenario import NO_FAULTS, Delay, Fault, Moment, Scenario, When
+from spatius_sim.plans.draw_undisturbed_turns import crowds, turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.plans.turn_behaviour import Behaviour, Cue, MalformedInput, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, KEYFRAMES_PER_SECOND, segment_end
 
-_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK = 3200, 6400, 32_000
+SMALL_CHUNK, USUAL_CHUNK, LARGE_CHUNK = 3200, 6400, 32_000
 """Bytes."""
 
-_CHUNK_BYTES = (_SMALL_CHUNK, _USUAL_CHUNK, _LARGE_CHUNK)
+_CHUNK_BYTES = (SMALL_CHUNK, USUAL_CHUNK, LARGE_CHUNK)
 _PAUSES_MS = (0, 50, 300)
-_LISTENS_ON_MS = 2400
-"""Longer than a relay may go on after an interrupt, and until after the last of _SLOW_MOTION."""
-_SPOKEN_SLOWLY_MS = 600
-_SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK)
-_LONG_TURN = TurnPlan(50 * PLAN_SAMPLE_RATE, _LARGE_CHUNK)
-"""A turn with more audio than the kernel holds for a client that does not read."""
+SHORT_TURN = TurnPlan(PLAN_SAMPLE_RATE, SMALL_CHUNK)
 
 _FIRST_MOTION_BYTES = segment_end(0) * PLAN_SAMPLE_RATE // KEYFRAMES_PER_SECOND * BYTES_PER_SAMPLE
 """The bytes of audio after which Motion Server sends the first motion."""
 
-_AT_ONCE = Cue(None, TurnProgress.NOTHING)
 _LATE = (Delay(0.25),)
-_LATE_MOTION = Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=2), _LATE),))
+LATE_MOTION = Scenario("late-motion", "", (Fault(When(Moment.RESPONSE, number=2), _LATE),))
 """A scenario whose motion is late from the second response of each turn on."""
-_SLOW_MOTION = Scenario(
-    "slow-motion",
-    "from the second response of a turn on, a response comes each second",
-    tuple(
-        Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
-        for number, seconds in ((2, 0.25), (3, 1.25), (4, 2.25))
-    ),
-)
 
 _TURNS_BEFORE_A_CUT, _MOST_TURNS = 2, 6
 _MOTION_LATE_AROUND_CUTS = tuple(
@@ -55,13 +41,15 @@ _MOTION_LATE_AROUND_CUTS = tuple(
     )
     for number in (1, 2)
 )
-"""The same from the first response on, or from the second, but in time in the turns before the first cut."""
+"""Two scenarios, whose motion is late at the first or at the second response, but in time in the turns before
+the first one that is cut off."""
 
-_BAD_BEHAVIOURS = (*MalformedInput, Behaviour.VANISH)
+BAD_BEHAVIOURS = (*MalformedInput, Behaviour.VANISH)
 
 
 def _draw_sample_count() -> st.SearchStrategy[int]:
-    """Draw a number of samples for a turn of 0.5 to 12 seconds."""
+    """Draw the number of samples of a turn, disturbed or not, in a plan with disturbed turns: 0.5 to 12
+    seconds of speech."""
     return st.integers(PLAN_SAMPLE_RATE // 2, 12 * PLAN_SAMPLE_RATE)
 
 
@@ -107,7 +95,7 @@ def cut_off_turns(draw: st.DrawFn) -> Plan:
     by an interrupt or by its next turn, each followed by a whole turn. In some plans Motion Server sends
     motion late."""
     # These are as many as _TURNS_BEFORE_A_CUT.
-    turns = [_SHORT_TURN, TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]
+    turns = [SHORT_TURN, TurnPlan(draw(_draw_sample_count()), USUAL_CHUNK)]
     for _ in range(draw(st.integers(1, 2))):
         turns += [
             draw(cut_off_turn()),
@@ -129,37 +117,6 @@ def interrupted_turns(draw: st.DrawFn) -> Plan:
     )
 
 
-def plans_of_cut_off_late_motion() -> tuple[Plan, ...]:
-    """Return plans in which the only client of a relay speaks a long turn, and interrupts it or begins the
-    next turn while most of its motion is still to come. In the first plan the client speaks two more turns
-    at once, so that one may have to wait. In the last plan it listens for some seconds after the interrupt:
-    motion that Motion Server still sends must not come, nor motion that was held back."""
-    sample_count, next_turn = 8 * PLAN_SAMPLE_RATE, TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    turn_with_listening_pause = TurnPlan(
-        FOUR_RESPONSES,
-        _USUAL_CHUNK,
-        Cue(None, TurnProgress.MOTION),
-        Behaviour.INTERRUPT,
-        pause_ms=_LISTENS_ON_MS,
-    )
-    long_turns = (
-        TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE),
-        TurnPlan(sample_count, _USUAL_CHUNK, _AT_ONCE, Behaviour.INTERRUPT),
-        TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION)),
-        TurnPlan(sample_count, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT_TWICE),
-    )
-    return (
-        Plan(((_SHORT_TURN, long_turns[0], long_turns[0], next_turn),), motion_server=_LATE_MOTION),
-        *(
-            Plan(((_SHORT_TURN, _SHORT_TURN, turn, next_turn),), motion_server=_LATE_MOTION)
-            for turn in long_turns[1:]
-        ),
-        Plan(
-            ((_SHORT_TURN, _SHORT_TURN, turn_with_listening_pause, _SHORT_TURN),), motion_server=_SLOW_MOTION
-        ),
-    )
-
-
 @st.composite
 def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
     """Draw a plan for two or three clients of a relay that speak at the same time. Each speaks one to three
@@ -168,11 +125,11 @@ def crowds_with_cut_off_turns(draw: st.DrawFn) -> Plan:
     behaviours = (Behaviour.GO_ON, Behaviour.INTERRUPT, Behaviour.HANG_UP)
     clients = []
     for _ in range(draw(st.integers(2, 3))):
-        turns = [TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK)]
+        turns = [TurnPlan(draw(_draw_sample_count()), USUAL_CHUNK)]
         if draw(st.booleans()):
             turns.append(draw(_draw_turn_with_behaviour(behaviours, _draw_moment())))
         if turns[-1].act is not Behaviour.HANG_UP:
-            turns.append(TurnPlan(draw(_draw_sample_count()), _USUAL_CHUNK))
+            turns.append(TurnPlan(draw(_draw_sample_count()), USUAL_CHUNK))
         clients.append(tuple(turns))
     return Plan(tuple(clients))
 
@@ -181,37 +138,6 @@ def all_crowds() -> st.SearchStrategy[Plan]:
     """Draw plans in which several clients of a relay speak at the same time; in some plans they also
     interrupt or hang up."""
     return crowds() | crowds_with_cut_off_turns()
-
-
-def plan_of_next_client_after_hang_up() -> Plan:
-    """Return a plan for three clients of a relay. The first hangs up while most of its motion is still to
-    come. Only then does the last client connect (`last_comes_later`) and speak two turns. The second client
-    is there all the time, and speaks its last turn at the same time as the last client."""
-    leaving_turn = TurnPlan(
-        8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(None, TurnProgress.MOTION), Behaviour.HANG_UP
-    )
-    staying_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    return Plan(
-        ((_SHORT_TURN, leaving_turn), (_SHORT_TURN, staying_turn), (_SHORT_TURN, _SHORT_TURN)),
-        motion_server=_LATE_MOTION,
-        last_comes_later=True,
-    )
-
-
-def plans_where_one_of_three_clients_is_cut_off() -> tuple[Plan, ...]:
-    """Return two plans for three clients of a relay that speak at the same time. The second client interrupts
-    its turn, or hangs up, while most of the motion of all three is still to come. The turns of the others go
-    on."""
-    whole_turn = TurnPlan(8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    other_client = (_SHORT_TURN, whole_turn)
-    turns_cut_off = (
-        replace(whole_turn, cue=Cue(None, TurnProgress.MOTION), act=behaviour)
-        for behaviour in (Behaviour.INTERRUPT, Behaviour.HANG_UP)
-    )
-    return tuple(
-        Plan((other_client, (_SHORT_TURN, turn), other_client), step=True, motion_server=_LATE_MOTION)
-        for turn in turns_cut_off
-    )
 
 
 @st.composite
@@ -230,41 +156,9 @@ def leaving_turns(draw: st.DrawFn) -> TurnPlan:
 def hang_ups(draw: st.DrawFn) -> Plan:
     """Draw a plan in which a client of a relay hangs up in the middle of its second turn. In some plans
     another client speaks at the same time, and stays until its last turn has ended."""
-    leaving = (_SHORT_TURN, draw(leaving_turns()))
-    staying = ((_SHORT_TURN, _SHORT_TURN),) if draw(st.booleans()) else ()
-    return Plan((leaving, *staying), motion_server=_LATE_MOTION)
-
-
-def plans_of_hang_ups() -> tuple[Plan, ...]:
-    """Return plans in which the only client of a relay hangs up at different moments:
-    - in its second turn, while it gets motion;
-    - in the third turn, after Motion Server has reported an error in the second;
-    - in the second turn, while the relay asks for a token or opens its second session with Motion Server;
-    - in the first turn, while the first session is opened: some relays use one session for all turns."""
-    turn_left_in_motion = TurnPlan(
-        8 * PLAN_SAMPLE_RATE, _USUAL_CHUNK, Cue(12, TurnProgress.MOTION), Behaviour.HANG_UP
-    )
-    turn_left_at_once = TurnPlan(
-        PLAN_SAMPLE_RATE, _SMALL_CHUNK, Cue(1, TurnProgress.NOTHING), Behaviour.HANG_UP, chunk_pause_ms=150
-    )
-    slow_openings = [
-        Scenario("slow-to-connect", "", (Fault(When(moment, connection=2), (Delay(0.4),)),))
-        for moment in (Moment.CONFIGURE, Moment.TOKEN)
-    ]
-    slow_first_opening = Scenario(
-        "slow-to-connect", "", (Fault(When(Moment.CONFIGURE, connection=1), (Delay(0.4),)),)
-    )
-    error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))
-    longer_turn = TurnPlan(5 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    return (
-        Plan(((_SHORT_TURN, turn_left_in_motion),)),
-        Plan(
-            ((_SHORT_TURN, longer_turn, turn_left_in_motion),),
-            motion_server=Scenario("error-before-the-hang-up", "", (error_in_second_turn,)),
-        ),
-        *(Plan(((_SHORT_TURN, turn_left_at_once),), motion_server=scenario) for scenario in slow_openings),
-        Plan(((turn_left_at_once,),), motion_server=slow_first_opening),
-    )
+    leaving = (SHORT_TURN, draw(leaving_turns()))
+    staying = ((SHORT_TURN, SHORT_TURN),) if draw(st.booleans()) else ()
+    return Plan((leaving, *staying), motion_server=LATE_MOTION)
 
 
 def unread_turns() -> st.SearchStrategy[TurnPlan]:
@@ -272,28 +166,11 @@ def unread_turns() -> st.SearchStrategy[TurnPlan]:
     return st.builds(TurnPlan, _draw_sample_count(), st.sampled_from(_CHUNK_BYTES), reads=st.just(False))
 
 
-def _speak_slowly(turn: TurnPlan) -> TurnPlan:
-    """Return a copy of this turn with pauses after its chunks, which last about 0.6 s in all. In this time
-    the buffers of a client that reads nothing become full."""
-    chunk_count = turn.samples * BYTES_PER_SAMPLE // turn.chunk_bytes
-    return replace(turn, chunk_pause_ms=_SPOKEN_SLOWLY_MS // chunk_count)
-
-
-def plan_of_slow_client() -> Plan:
-    """Return a plan for three clients of a relay. One reads nothing in its last turn; the two others continue
-    to speak, one in short turns and one in longer turns. Their last turns go on after the buffers of the slow
-    client are full."""
-    reads_nothing = TurnPlan(_LONG_TURN.samples, _LONG_TURN.chunk_bytes, reads=False)
-    longer_turn = TurnPlan(6 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    other_clients = ((turn, turn, _speak_slowly(turn)) for turn in (_SHORT_TURN, longer_turn))
-    return Plan(((_SHORT_TURN, _LONG_TURN, reads_nothing), *other_clients), step=True)
-
-
 def bad_turns() -> st.SearchStrategy[TurnPlan]:
     """Draw a turn in which a relay's client behaves badly: it sends malformed input, or its connection is
     cut."""
     return _draw_turn_with_behaviour(
-        _BAD_BEHAVIOURS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING))
+        BAD_BEHAVIOURS, st.builds(Cue, st.integers(0, 5), st.just(TurnProgress.NOTHING))
     )
 
 
@@ -303,31 +180,13 @@ def bad_clients() -> st.SearchStrategy[Plan]:
     good_turns = st.builds(TurnPlan, _draw_sample_count(), st.sampled_from(_CHUNK_BYTES))
     return st.builds(
         lambda bad_turn, good_turn: Plan(
-            ((_SHORT_TURN, bad_turn), (good_turn, good_turn, _SHORT_TURN)), step=True
+            ((SHORT_TURN, bad_turn), (good_turn, good_turn, SHORT_TURN)), step=True
         ),
         bad_turns(),
         good_turns,
     )
 
 
-def plans_of_misbehaviour() -> tuple[Plan, ...]:
-    """Return three plans, in which clients of a relay behave badly in every way that the kit knows. In each
-    plan at most four bad clients speak beside a good client, which continues to speak."""
-    good_turn = TurnPlan(4 * PLAN_SAMPLE_RATE, _USUAL_CHUNK)
-    after_two_chunks = Cue(2, TurnProgress.NOTHING)
-
-    def make_plan(bad_behaviours: Sequence[Behaviour | MalformedInput]) -> Plan:
-        """Return a plan for a good client of a relay and bad clients, each of which behaves in one of these
-        ways. All clients begin each turn at the same time (`step`)."""
-        bad_clients = tuple(
-            (_SHORT_TURN, TurnPlan(PLAN_SAMPLE_RATE, _SMALL_CHUNK, after_two_chunks, behaviour))
-            for behaviour in bad_behaviours
-        )
-        return Plan(((good_turn, good_turn, _SHORT_TURN), *bad_clients), step=True)
-
-    return make_plan(_BAD_BEHAVIOURS[:4]), make_plan(_BAD_BEHAVIOURS[4:8]), make_plan(_BAD_BEHAVIOURS[8:])
-
-
 def credentials() -> st.SearchStrategy[Plan]:
     """Draw a client without and a client with Spatius credentials."""
-    return st.just(Plan(((_SHORT_TURN,), (_SHORT_TURN,)), bears_credentials=True))
+    return st.just(Plan(((SHORT_TURN,), (SHORT_TURN,)), bears_credentials=True))

@@ -1,4 +1,5 @@
-"""Draws plans in which Motion Server is slow, sends large payloads, refuses, dies or goes silent."""
+"""Draws plans with faults of Motion Server: it is slow, refuses, dies or goes silent. Also holds the fixed
+plans of this kind, which always run."""
 
 from dataclasses import replace
 
@@ -27,8 +28,6 @@ from spatius_sim.model.scenario.scenario import (
 from spatius_sim.plans.draw_undisturbed_turns import turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, segment_end
-from spatius_sim.rules.relay.sizes import HUGE_BYTES, LARGE_BYTES
-from spatius_sim.story.join_turns import ORDINARY_BYTES
 
 _ORDINARY_TURN = TurnPlan(8_000, 3_200)
 _LONG_TURN = TurnPlan(80_000, 6_400)
@@ -192,16 +191,6 @@ DROPPED_WHEN_IDLE = Plan(
 )
 """Between two turns Motion Server ends each session that has been idle for a minute."""
 
-LARGE = Plan(
-    ((_LONG_TURN, _LONG_TURN, _LONG_TURN),),
-    motion_server=_scenario_with(
-        Fault(When(Moment.RESPONSE, request=2), (GrowTo(LARGE_BYTES),)),
-        Fault(When(Moment.RESPONSE, request=3), (GrowTo(HUGE_BYTES),)),
-    ),
-)
-"""An ordinary turn, a turn with the largest payloads that must pass, and a turn with the largest that
-should."""
-
 
 _LATE_SECONDS = {5: 1.2, 6: 2.4, 7: 3.6, 8: 4.8, 9: 6.0, 10: 7.2, 11: 8.4, 12: 9.0}
 """How late the responses of these numbers are to long speech: one comes after the other, as from the service,
@@ -280,39 +269,6 @@ def server_failures(draw: st.DrawFn) -> Plan:
             draw(_draw_refusal(refused_session_number)),
         ]
     return Plan((tuple(turns),), motion_server=_scenario_with(*faults))
-
-
-def large_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan in which a client speaks a turn twice. Motion Server answers the first time with payloads
-    of the usual size, and the second time with larger payloads, which a relay must pass on."""
-    least_bytes = ORDINARY_BYTES + 1
-    return st.builds(
-        _repeat_with_larger_payloads,
-        turn_plans(),
-        st.sampled_from((least_bytes, LARGE_BYTES)) | st.integers(least_bytes, LARGE_BYTES),
-    )
-
-
-def huge_payloads() -> st.SearchStrategy[Plan]:
-    """Draw a plan in which a client speaks a turn three times. Motion Server answers with payloads of the
-    usual size, then with large payloads, and then with huge payloads."""
-    least_bytes = LARGE_BYTES + 1
-    return st.builds(
-        lambda turn, huge_bytes: _repeat_with_larger_payloads(turn, LARGE_BYTES, huge_bytes),
-        turn_plans(),
-        st.sampled_from((least_bytes, 2 * LARGE_BYTES, HUGE_BYTES)) | st.integers(least_bytes, HUGE_BYTES),
-    )
-
-
-def _repeat_with_larger_payloads(turn: TurnPlan, *payload_sizes: int) -> Plan:
-    """Return a plan in which a client speaks this turn once, and once more for each of `payload_sizes`.
-    Motion Server answers the first time with ordinary payloads, and each further time with payloads of at
-    least that many bytes."""
-    faults = (
-        Fault(When(Moment.RESPONSE, request=request_number), (GrowTo(least_bytes),))
-        for request_number, least_bytes in enumerate(payload_sizes, start=2)
-    )
-    return Plan(((turn,) * (1 + len(payload_sizes)),), motion_server=_scenario_with(*faults))
 
 
 def _draw_harmless_fault() -> st.SearchStrategy[Fault]:

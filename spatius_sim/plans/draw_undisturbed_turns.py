@@ -1,8 +1,9 @@
-"""Draws turns, conversations and crowds in which nothing is wrong."""
+"""Draws undisturbed turns, conversations and crowds: nothing goes wrong in them.
+
+Fixed plans of this kind are in fixed_relay_plans.py."""
 
 from hypothesis import strategies as st
 
-from spatius_sim.model.scenario.scenario import Delay, Fault, Moment, Scenario, When
 from spatius_sim.plans.plan import (
     PLAN_SAMPLE_RATE,
     SAMPLES_PER_KEYFRAME,
@@ -10,7 +11,6 @@ from spatius_sim.plans.plan import (
     Sound,
     TurnPlan,
 )
-from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, segment_end
 
 _USUAL_CHUNK_BYTES = (320, 640, 3200, 6400, 64000)
@@ -23,104 +23,11 @@ _MAX_CHUNKS = 60
 """The most chunks of one drawn turn."""
 _FIRST_CHUNKS: tuple[tuple[int, ...], ...] = (*[()] * 6, (1,), (0, 1))
 
-_SHORT = TurnPlan(PLAN_SAMPLE_RATE, 3200)
-
-_STOPPED_WITHIN_A_SAMPLE = TurnPlan(
-    PLAN_SAMPLE_RATE, 3201, Cue(3, TurnProgress.NOTHING), Behaviour.INTERRUPT, pause_ms=300
-)
-
-_SIZES_AT_BORDERS = (126, 128, 16_384, 65_536)
-"""Bytes. From these sizes on, a length takes more bytes in a WebSocket frame, or in Protocol Buffers. Many
-clients have buffers of such sizes."""
-
-ODD_CHUNKS = tuple(
-    Plan(((_SHORT, *turns, _SHORT),))
-    for turns in (
-        (TurnPlan(3 * PLAN_SAMPLE_RATE, 6401), TurnPlan(_LONGEST_SAMPLES, 2 * _LONGEST_SAMPLES)),
-        (TurnPlan(6 * PLAN_SAMPLE_RATE, 320, first_chunks=_SIZES_AT_BORDERS),),
-        (TurnPlan(PLAN_SAMPLE_RATE, 3200, half_sample=True),),
-        (_STOPPED_WITHIN_A_SAMPLE,),
-    )
-)
-"""Speech in chunks that are legal and rare: with an odd number of bytes, with all the speech of a turn, with
-sizes at the borders of formats, and with 10 ms of speech each, hundreds of them at once. In
-two plans a half sample is left, at the end of a turn and at an interrupt."""
-
-_STOPPED_IN_MID_SPEECH = TurnPlan(
-    3 * PLAN_SAMPLE_RATE, 3200, Cue(12, TurnProgress.NOTHING), Behaviour.INTERRUPT
-)
-_STOPPED_AT_ONCE = TurnPlan(PLAN_SAMPLE_RATE, 3200, Cue(1, TurnProgress.NOTHING), Behaviour.INTERRUPT)
-INTERRUPTED_BEFORE_SPEECH = (
-    Plan(
-        (
-            (
-                _SHORT,
-                TurnPlan(0, 3200, Cue(0, TurnProgress.NOTHING), Behaviour.INTERRUPT),
-                _SHORT,
-                _STOPPED_IN_MID_SPEECH,
-                TurnPlan(0, 3200),
-                _SHORT,
-            ),
-        )
-    ),
-    Plan(
-        ((_STOPPED_AT_ONCE, _SHORT, _SHORT), (_SHORT, _SHORT)),
-        motion_server=Scenario("slow-to-connect", "", (Fault(When(Moment.CONFIGURE), (Delay(0.1),)),)),
-    ),
-)
-"""Between ordinary turns an interrupt when nothing is spoken, and an end of speech that comes only after the
-interrupt of its turn, as from a microphone that is switched off late. And an interrupt while the client's
-first session is opened, before its other turns; another client is served meanwhile."""
-
-TURNS_IN_A_ROW = (Plan(((TurnPlan(PLAN_SAMPLE_RATE // 4, 3200),) * 10,)),)
-"""More turns on one connection than a relay remembers that keeps the last few."""
-
-_ODD_PIECES = TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, first_chunks=(1, 3, 32_000, 0), chunk_pause_ms=200)
-FOUR_RESPONSES = (segment_end(2) + 1) * SAMPLES_PER_KEYFRAME
-"""The fewest samples that Motion Server answers in four responses: some ten seconds of speech."""
-
-PAUSES_BETWEEN_CHUNKS = (
-    Plan(
-        (
-            (_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 72_000, chunk_pause_ms=1400), _SHORT),
-            (_SHORT, TurnPlan(2 * PLAN_SAMPLE_RATE, 3200, chunk_pause_ms=100)),
-            (_SHORT, _ODD_PIECES, _SHORT),
-            (_SHORT, TurnPlan(FOUR_RESPONSES, 6400)),
-        ),
-        motion_server=Scenario(
-            "slow-motion",
-            "from the second response of a turn on, motion comes slowly",
-            tuple(
-                Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
-                for number, seconds in ((2, 0.3), (3, 1.2), (4, 1.65))
-            ),
-        ),
-    ),
-)
-"""Speech with long gaps, a burst after each gap and an end that comes late; speech at the pace of a
-microphone; and slow speech in chunks with one byte or none. A first chunk is longer than the first motion
-takes, so motion comes in the gap after it. Other motion comes some time after the end of slow speech, or the
-last of it 1.65 s after the end of fast speech.
-
-Nothing goes wrong, so the clients speak at the same time: their waits pass together. All delays together stay
-below LONGEST_BORNE_DELAY."""
-
-PINGS_IN_MID_TURN = (Plan(((_SHORT, TurnPlan(3 * PLAN_SAMPLE_RATE, 32_000, pings=True), _SHORT),)),)
-"""Clients of json-envelope ping whenever they like."""
-
-_LONG_MS = 65_000
-
-LONG_CONNECTIONS = (
-    Plan(((TurnPlan(PLAN_SAMPLE_RATE, 3200, pause_ms=_LONG_MS), _SHORT, _SHORT),)),
-    Plan(((_SHORT, TurnPlan(_LONG_MS * PLAN_SAMPLE_RATE // 1000, 16_000, chunk_pause_ms=500), _SHORT),)),
-)
-"""A client that says nothing for more than a minute, and one that speaks for as long at the pace of a
-microphone: time-outs of a minute are the most usual."""
-
 
 def _draw_sample_count() -> st.SearchStrategy[int]:
-    """Draw the length of a turn in samples: close to a length at which one more keyframe or segment begins,
-    or any length up to 12 s. More than 6 s are drawn often, because some faults show only then."""
+    """Draw the length of an undisturbed turn in samples: close to a length at which one more keyframe or
+    segment begins, or any length up to 12 s. More than 6 s are drawn often, because some faults of relays
+    show only then."""
     keyframe_counts = (1, 2, *map(segment_end, range(3)))
     offsets = (-PLAN_SAMPLE_RATE // 100, -1, 0, 1)
     border_lengths = [
@@ -137,7 +44,7 @@ def _draw_sample_count() -> st.SearchStrategy[int]:
 def _draw_turn(
     draw: st.DrawFn, sample_counts: st.SearchStrategy[int], sounds: st.SearchStrategy[Sound]
 ) -> TurnPlan:
-    """Draw a turn in which nothing goes wrong. Its number of samples is drawn from `sample_counts`, its sound
+    """Draw an undisturbed turn. Its number of samples is drawn from `sample_counts`, its sound
     from `sounds`. Its chunks have any size that is large enough for at most about 60 chunks in the turn."""
     sample_count = draw(sample_counts)
     least_chunk_bytes = max(BYTES_PER_SAMPLE, sample_count * BYTES_PER_SAMPLE // _MAX_CHUNKS)
@@ -154,8 +61,7 @@ def _draw_turn(
 
 
 def turn_plans() -> st.SearchStrategy[TurnPlan]:
-    """Draw a turn of at least one keyframe in which nothing goes wrong; some have a long pause in the
-    middle."""
+    """Draw an undisturbed turn of at least one keyframe; some have a long pause in the middle."""
     return _draw_turn(
         _draw_sample_count(), st.sampled_from((*[Sound.SPEECH] * 4, Sound.PAUSES, Sound.CLIPPED))
     )

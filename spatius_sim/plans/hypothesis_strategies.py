@@ -33,6 +33,7 @@ from spatius_sim.plans.client_plan import (
     Ref,
     Step,
     Wait,
+    keep_legal_steps,
 )
 from spatius_sim.plans.draw_combined_faults import combined_faults
 from spatius_sim.plans.draw_disturbed_turns import interrupted_turns
@@ -164,7 +165,7 @@ def steps() -> st.SearchStrategy[Step]:
 def client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     """Draw legal sequences of calls to a client: `pause` only while it plays, `resume` only while it is
     paused, no audio while it is paused, no empty audio outside a conversation."""
-    legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(_keep_legal_steps)
+    legal_steps = st.lists(steps(), min_size=2, max_size=most_steps).map(keep_legal_steps)
     return st.builds(ClientPlan, legal_steps.map(tuple), _RATES)
 
 
@@ -175,37 +176,10 @@ def illegal_client_plans(most_steps: int = 14) -> st.SearchStrategy[ClientPlan]:
     return st.builds(ClientPlan, any_steps, _RATES, st.sampled_from(tuple(StarvationMode)))
 
 
-def _keep_legal_steps(drawn_steps: list[Step]) -> list[Step]:
-    """Return the steps of a client plan without the illegal calls: a `pause` while paused or when no audio is
-    left, a `resume` while not paused, and audio while paused. How much audio is left is estimated roughly."""
-    legal_steps: list[Step] = []
-    unplayed_ms = 0
-    is_paused = False
-    for step in drawn_steps:
-        match step:
-            case Do("pause"):
-                if is_paused or unplayed_ms <= 0:
-                    continue
-                is_paused = True
-            case Do("resume"):
-                if not is_paused:
-                    continue
-                is_paused = False
-            case Do(_):
-                is_paused, unplayed_ms = False, 0
-            case GiveAudio(ms, _):
-                if is_paused:
-                    continue
-                unplayed_ms += ms
-            case Wait(ms):
-                unplayed_ms -= 0 if is_paused else ms
-        legal_steps.append(step)
-    return legal_steps
-
-
 def _make_sound(sample_count: int, sound_name: str, seed: int) -> bytes:
-    """Return `sample_count` samples of PCM audio (mono s16le) with this sound: `silence`, `tone` or `noise`.
-    The seed decides the pitch of a tone, and all samples of noise."""
+    """Return the audio that a Hypothesis strategy has drawn for a team's own test: `sample_count` samples of
+    PCM (mono s16le) with this sound, `silence`, `tone` or `noise`. The seed decides the pitch of a tone, and
+    all samples of noise."""
     if sound_name == "noise":
         return (
             np.random.Generator(np.random.PCG64(seed))

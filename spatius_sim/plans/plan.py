@@ -181,8 +181,9 @@ class Plan:
             return None
 
         def lengthen_turn(turn: TurnPlan) -> TurnPlan:
-            """Return a copy of this turn of the plan with the ordinary length, and with chunks at least as
-            large as those of real clients. A turn that asks for no motion is returned as it is."""
+            """Return a copy of this turn of the `Plan` with the ordinary length, in which a viewer sees the
+            mouth move, and with chunks at least as large as those of real clients. A turn that asks for no
+            motion is returned as it is."""
             if not turn.asks_for_motion:
                 return turn
             return replace(turn, samples=ordinary_samples, chunk_bytes=max(turn.chunk_bytes, _ORDINARY_CHUNK))
@@ -260,9 +261,9 @@ SCARCELY_A_WORD = Plan(
 
 
 def speech(label: str, samples: int, sound: Sound = Sound.SPEECH) -> bytes:
-    """Return speech for a turn as PCM (mono s16le): noise in syllables, `samples` samples long. The same
-    `label` always gives the same speech, another label gives another. `sound` can make a part of it silent
-    (PAUSES), all of it (SILENCE), or make it so loud that it is clipped (CLIPPED)."""
+    """Return the speech of a turn of a plan, as PCM (mono s16le): noise in syllables, `samples` samples long.
+    The same `label` always gives the same speech, another label gives another. `sound` can make a part of it
+    silent (PAUSES), all of it (SILENCE), or make it so loud that it is clipped (CLIPPED)."""
     if sound is Sound.SILENCE:
         return bytes(samples * BYTES_PER_SAMPLE)
     seed = int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest())

@@ -8,22 +8,22 @@ from hypothesis.strategies import SearchStrategy, just, one_of
 from spatius_sim.plans import draw_disturbed_turns as behaviour_plans
 from spatius_sim.plans import draw_server_faults as fault_plans
 from spatius_sim.plans import draw_server_probes as server_plans
+from spatius_sim.plans import fixed_relay_plans
+from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.draw_client_plans import client_plans_exercising
 from spatius_sim.plans.draw_combined_faults import combined_faults
+from spatius_sim.plans.draw_large_payloads import (
+    LARGEST_PAYLOADS,
+    plans_with_huge_payloads,
+    plans_with_large_payloads,
+)
 from spatius_sim.plans.draw_undisturbed_turns import (
-    INTERRUPTED_BEFORE_SPEECH,
-    LONG_CONNECTIONS,
-    ODD_CHUNKS,
-    PAUSES_BETWEEN_CHUNKS,
-    PINGS_IN_MID_TURN,
-    TURNS_IN_A_ROW,
     alone_or_not,
     audible_conversations,
     conversations,
     crowds,
     long_speeches,
 )
-from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, TurnPlan
 from spatius_sim.plans.room_plan import AS_THE_AGENT_SPEAKS, AT_ANOTHER_RATE, TWO_TURNS_AND_AN_INTERRUPT
 from spatius_sim.protocol.audio import BYTES_PER_SAMPLE
@@ -56,10 +56,10 @@ _CUT_OFF_TURNS = behaviour_plans.cut_off_turns()
 _SEVERAL_TURNS = conversations(least_turns=2) | crowds()
 _AUDIBLE_CONVERSATIONS = audible_conversations()
 _RARE_SPEECH = (
-    *ODD_CHUNKS,
-    *PAUSES_BETWEEN_CHUNKS,
-    *INTERRUPTED_BEFORE_SPEECH,
-    *PINGS_IN_MID_TURN,
+    *fixed_relay_plans.ODD_CHUNKS,
+    *fixed_relay_plans.PAUSES_BETWEEN_CHUNKS,
+    *fixed_relay_plans.INTERRUPTED_BEFORE_SPEECH,
+    *fixed_relay_plans.PINGS_IN_MID_TURN,
     fault_plans.AS_SLOW_AS_THE_SERVICE,
 )
 
@@ -80,7 +80,7 @@ _LOST_AFTER_MOTION = fault_plans.FAILURES[3:4]
 _LASTING_SESSIONS = Exercise(just(server_plans.LASTING), most=1)
 """What a server's run must wait for happens at the same time."""
 
-_ONE_OF_THREE_CUT_OFF = behaviour_plans.plans_where_one_of_three_clients_is_cut_off()
+_ONE_OF_THREE_CUT_OFF = fixed_relay_plans.plans_where_one_of_three_clients_is_cut_off()
 """If one client is cut off, the turns of the others must go on."""
 
 _BESIDE_ORDINARY_PLANS: dict[str, tuple[Plan, ...]] = {
@@ -112,22 +112,22 @@ _PLANS_BY_RULE: dict[str, SearchStrategy[Plan] | Exercise] = {
         (*fault_plans.FAILURES, fault_plans.LOST_WHILE_SPEAKING, *fault_plans.SILENCES),
         most=10,
     ),
-    "R-LARGE": Exercise(fault_plans.large_payloads(), (fault_plans.LARGE,), most=8),
-    "R-HUGE": Exercise(fault_plans.huge_payloads(), (fault_plans.LARGE,), most=5),
+    "R-LARGE": Exercise(plans_with_large_payloads(), (LARGEST_PAYLOADS,), most=8),
+    "R-HUGE": Exercise(plans_with_huge_payloads(), (LARGEST_PAYLOADS,), most=5),
     "R-TOKENLESS": Exercise(behaviour_plans.credentials(), most=1),
     "U-TOKEN-FRESH": _SEVERAL_TURNS,
     "E-LIMIT": Exercise(conversations(), (Plan(((_SIX_SECONDS,),)),), most=2),
     "U-AUDIO-ALIGNED": Exercise(conversations(), (SCARCELY_A_WORD,), most=4),
     "U-RATE": Exercise(conversations(), (Plan(((_THREE_SECONDS, _THREE_SECONDS),)), *_OTHER_RATES), most=4),
     "U-TURN-ID": Exercise(_CUT_OFF_TURNS, most=10),
-    "R-TURNS": Exercise(_SEVERAL_TURNS, TURNS_IN_A_ROW),
+    "R-TURNS": Exercise(_SEVERAL_TURNS, fixed_relay_plans.TURNS_IN_A_ROW),
     "R-ISOLATION": Exercise(
-        behaviour_plans.all_crowds(), (behaviour_plans.plan_of_next_client_after_hang_up(),), most=12
+        behaviour_plans.all_crowds(), (fixed_relay_plans.plan_of_next_client_after_hang_up(),), most=12
     ),
-    "R-STALE": Exercise(_CUT_OFF_TURNS, behaviour_plans.plans_of_cut_off_late_motion(), most=10),
-    "U-HANGUP": Exercise(behaviour_plans.hang_ups(), behaviour_plans.plans_of_hang_ups(), 5),
-    "R-SLOWCLIENT": Exercise(just(behaviour_plans.plan_of_slow_client()), most=1),
-    "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), behaviour_plans.plans_of_misbehaviour(), 6),
+    "R-STALE": Exercise(_CUT_OFF_TURNS, fixed_relay_plans.plans_of_turns_cut_off_before_motion(), most=10),
+    "U-HANGUP": Exercise(behaviour_plans.hang_ups(), fixed_relay_plans.plans_of_hang_ups(), 5),
+    "R-SLOWCLIENT": Exercise(just(fixed_relay_plans.plan_of_slow_client()), most=1),
+    "R-BADINPUT": Exercise(behaviour_plans.bad_clients(), fixed_relay_plans.plans_of_misbehaviour(), 6),
     "S-TOKEN-WINDOW": server_plans.token_windows(),
     "S-TOKEN-KEY": server_plans.bad_keys(),
     "S-UPGRADE-REFUSED": server_plans.bad_upgrades(),
@@ -213,5 +213,7 @@ def _ordinary_exercise(*, thorough: bool) -> Exercise:
     plans_with_harmless_faults = fault_plans.with_harmless_faults(alone_or_not())
     usual_plans = (conversations(), crowds(), behaviour_plans.interrupted_turns(), plans_with_harmless_faults)
     thorough_plans = (combined_faults(), long_speeches()) if thorough else ()
-    long_connections = (*LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
+    long_connections = (
+        (*fixed_relay_plans.LONG_CONNECTIONS, fault_plans.DROPPED_WHEN_IDLE) if thorough else ()
+    )
     return Exercise(one_of(*usual_plans, *thorough_plans), (*_RARE_SPEECH, *long_connections))

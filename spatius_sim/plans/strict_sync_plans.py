@@ -2,12 +2,14 @@
 
 A client's code may differ there from that of the other mode, so most of them are around a stall."""
 
-from spatius_sim.plans.client_plan import (
+from collections.abc import Iterable
+
+from spatius_sim.plans.client_plan import TWISTS, ClientPlan, GiveAudio, Move, Ref, Step, Wait
+from spatius_sim.plans.make_fixed_client_plans import (
     AFTER_INTERRUPT,
     BEFORE,
     CALLS_WHILE_IDLE,
     CHUNK,
-    IN_STALL,
     INTERRUPT,
     JUNK,
     NO_LIST,
@@ -16,27 +18,36 @@ from spatius_sim.plans.client_plan import (
     PAUSE,
     RESUME,
     SETTLE,
-    TWISTS,
     WATCH,
-    ClientPlan,
-    GiveAudio,
-    Move,
-    Ref,
-    Wait,
     all_motion,
-    make_strict_plans,
+    make_plans,
     motion,
     play_some,
-    play_stalled,
     play_whole,
 )
+from spatius_sim.trace.decoder_events import StarvationMode
 
-_ID = make_strict_plans(
+_IN_STALL = (GiveAudio(2000, True), motion(14), *WATCH, Wait(300))
+
+
+def _make_strict_plans(*sequences: Iterable[Step]) -> list[ClientPlan]:
+    """Make client plans in the mode strictSync, one of each of these sequences of steps."""
+    return make_plans(*sequences, mode=StarvationMode.STRICT_SYNC)
+
+
+def _play_stalled() -> tuple[Step, ...]:
+    """Return the steps of a conversation in strictSync whose audio stalls, goes on, and stalls once more at
+    the end of these steps."""
+    stall = (*WATCH, Wait(300))
+    return GiveAudio(3000), motion(10), *stall, motion(20), *stall
+
+
+_ID = _make_strict_plans(
     (*play_some(), motion(5, ref=NOBODY), CHUNK, NO_LIST, CHUNK, Wait(240), GiveAudio(0, True)),
-    (*play_stalled(), CHUNK, PAUSE, Wait(300), RESUME, Wait(300), motion(65), Wait(2500), CHUNK),
+    (*_play_stalled(), CHUNK, PAUSE, Wait(300), RESUME, Wait(300), motion(65), Wait(2500), CHUNK),
 )
 
-_ID_NEW = make_strict_plans(
+_ID_NEW = _make_strict_plans(
     (
         *(
             *play_whole(600),
@@ -50,23 +61,23 @@ _ID_NEW = make_strict_plans(
     ),
 )
 
-_MISMATCH = make_strict_plans(
+_MISMATCH = _make_strict_plans(
     (*play_some(), *(motion(20, ref=Ref(0, twist)) for twist in TWISTS), *WATCH),
-    (*play_whole(600), *play_stalled(), motion(20, ref=BEFORE), *WATCH, motion(55), *WATCH),
-    (*play_stalled(), *(motion(20, ref=Ref(0, twist)) for twist in TWISTS), *WATCH, motion(55), *WATCH),
-    (*play_stalled(), PAUSE, Wait(300), motion(20, ref=NOBODY), Wait(300), RESUME, *WATCH),
+    (*play_whole(600), *_play_stalled(), motion(20, ref=BEFORE), *WATCH, motion(55), *WATCH),
+    (*_play_stalled(), *(motion(20, ref=Ref(0, twist)) for twist in TWISTS), *WATCH, motion(55), *WATCH),
+    (*_play_stalled(), PAUSE, Wait(300), motion(20, ref=NOBODY), Wait(300), RESUME, *WATCH),
     (*play_whole(600), *play_some(), motion(10, ref=NOBODY, form="junk"), *WATCH),
     (*play_whole(600), motion(20), GiveAudio(2000), *WATCH),
 )
 
-_EARLY = make_strict_plans((motion(20, ref=NOBODY), GiveAudio(2000), *WATCH, all_motion(2000), *WATCH))
+_EARLY = _make_strict_plans((motion(20, ref=NOBODY), GiveAudio(2000), *WATCH, all_motion(2000), *WATCH))
 
-_INTERRUPTS = make_strict_plans(
+_INTERRUPTS = _make_strict_plans(
     (*play_whole(2000), *play_some(2000), INTERRUPT, Wait(300), *AFTER_INTERRUPT),
-    (*play_stalled(), PAUSE, Wait(300), INTERRUPT, motion(20), *SETTLE, *play_whole(1000)),
+    (*_play_stalled(), PAUSE, Wait(300), INTERRUPT, motion(20), *SETTLE, *play_whole(1000)),
 )
 
-_PAUSES = make_strict_plans(
+_PAUSES = _make_strict_plans(
     # Motion comes in a pause: before its time, and in a stall. Or it comes after a pause in a stall.
     (
         *(
@@ -81,27 +92,27 @@ _PAUSES = make_strict_plans(
         *(Wait(700), RESUME, *WATCH, Wait(1500), *SETTLE),
     ),
     (
-        *(*play_whole(2000), *IN_STALL, PAUSE, Wait(300), Wait(200), motion(36), Wait(400), Wait(500)),
+        *(*play_whole(2000), *_IN_STALL, PAUSE, Wait(300), Wait(200), motion(36), Wait(400), Wait(500)),
         *(RESUME, *WATCH, Wait(1500), *SETTLE),
     ),
     (
-        *(*play_whole(2000), *IN_STALL, PAUSE, Wait(300), Wait(700), RESUME, motion(36), *WATCH),
+        *(*play_whole(2000), *_IN_STALL, PAUSE, Wait(300), Wait(700), RESUME, motion(36), *WATCH),
         *(PAUSE, Wait(300), Wait(400), RESUME, Wait(240), *WATCH, Wait(1500), *SETTLE),
     ),
 )
 
-_EMPTY_STICKY = make_strict_plans(
+_EMPTY_STICKY = _make_strict_plans(
     *(
         (GiveAudio(3000), motion(15), Wait(240), empty, *event, Wait(400), motion(75), *WATCH)
         for empty in (NO_MOTION, NO_LIST)
         for event in ((), (GiveAudio(0, True),), (PAUSE, Wait(300), RESUME), (motion(5, ref=NOBODY),))
     ),
-    (*play_stalled(), NO_MOTION, Wait(240), motion(75), *WATCH),
+    (*_play_stalled(), NO_MOTION, Wait(240), motion(75), *WATCH),
 )
 
-_EMPTY_SCOPE = make_strict_plans((*play_some(), NO_MOTION, GiveAudio(0, True), *play_some(), *WATCH))
+_EMPTY_SCOPE = _make_strict_plans((*play_some(), NO_MOTION, GiveAudio(0, True), *play_some(), *WATCH))
 
-_EMPTY_MISMATCH = make_strict_plans(
+_EMPTY_MISMATCH = _make_strict_plans(
     (
         *play_whole(600),
         *play_some(),
@@ -110,11 +121,11 @@ _EMPTY_MISMATCH = make_strict_plans(
         Move((), Ref(0, "blank")),
         *WATCH,
     ),
-    (*play_whole(600), *play_stalled(), Move((), NOBODY), Move(None, BEFORE), *WATCH, motion(55), *WATCH),
+    (*play_whole(600), *_play_stalled(), Move((), NOBODY), Move(None, BEFORE), *WATCH, motion(55), *WATCH),
     (*play_whole(3000), NO_MOTION, *play_some(), *WATCH),
 )
 
-_STATES = make_strict_plans(
+_STATES = _make_strict_plans(
     (
         *play_whole(2000),
         *play_some(),
@@ -125,16 +136,16 @@ _STATES = make_strict_plans(
         Wait(900),
     ),
     (*CALLS_WHILE_IDLE, *play_whole(1000), PAUSE, Wait(300), RESUME, *play_whole(1000)),
-    (*IN_STALL, motion(36), *WATCH, Wait(1000), *SETTLE, *SETTLE),
+    (*_IN_STALL, motion(36), *WATCH, Wait(1000), *SETTLE, *SETTLE),
 )
 
-_MATCH = make_strict_plans(
+_MATCH = _make_strict_plans(
     (*play_whole(2000), GiveAudio(2000), motion(10, form="last"), motion(40), *WATCH, Wait(400)),
     (*play_whole(2000), GiveAudio(2000), motion(10, form="elsewhere"), motion(40), *WATCH, Wait(400)),
     (GiveAudio(2000), motion(20, 20), motion(10), *WATCH, Wait(400)),
 )
 
-_ABNORMAL = make_strict_plans(
+_ABNORMAL = _make_strict_plans(
     (
         *(*play_whole(2000), GiveAudio(2000), motion(10), JUNK, GiveAudio(0, True), *WATCH, Wait(1500)),
         *(*SETTLE, *play_whole(2000)),
@@ -150,7 +161,7 @@ _ABNORMAL = make_strict_plans(
     ),
 )
 
-_EMPTY = make_strict_plans(
+_EMPTY = _make_strict_plans(
     (*play_whole(2000), GiveAudio(2000, True), NO_MOTION, Wait(1000), Wait(900), *SETTLE),
     # A stall that motion ends comes first: whoever skips its time breaks C-STARVE.
     (
@@ -167,7 +178,7 @@ _EMPTY = make_strict_plans(
     ),
 )
 
-_STARVE = make_strict_plans(
+_STARVE = _make_strict_plans(
     # The audio stops, and its motion is ahead: that is no stall.
     (*play_whole(2000), GiveAudio(1000), motion(75), *WATCH, Wait(400), Wait(300), Wait(300), *SETTLE),
     (
@@ -216,13 +227,13 @@ _STARVE = make_strict_plans(
         *(GiveAudio(0, True), *SETTLE, GiveAudio(0), NO_MOTION, GiveAudio(2000, True), *WATCH),
     ),
     (
-        *(*play_whole(2000), *play_stalled(), INTERRUPT, *SETTLE),
+        *(*play_whole(2000), *_play_stalled(), INTERRUPT, *SETTLE),
         *(GiveAudio(1000), NO_MOTION, *WATCH, Wait(900), GiveAudio(0, True), *SETTLE),
         *(GiveAudio(2000), motion(10), *WATCH, Wait(300), Wait(400)),
     ),
     (
         *play_whole(2000),
-        *play_stalled(),
+        *_play_stalled(),
         INTERRUPT,
         GiveAudio(2000),
         motion(20),
@@ -236,13 +247,13 @@ _STARVE = make_strict_plans(
     ),
 )
 
-_UNKNOWN = make_strict_plans(
-    (*play_stalled(), motion(55, form="unknown fields"), *WATCH, Wait(400)),
+_UNKNOWN = _make_strict_plans(
+    (*_play_stalled(), motion(55, form="unknown fields"), *WATCH, Wait(400)),
 )
 
-_SYNC = make_strict_plans(
+_SYNC = _make_strict_plans(
     (GiveAudio(4000), Wait(1000), motion(25, 75), *WATCH, Wait(900), Wait(900)),
-    (*play_stalled(), motion(55), *WATCH, Wait(900)),
+    (*_play_stalled(), motion(55), *WATCH, Wait(900)),
 )
 
 STRICT_SYNC_PLANS: dict[str, list[ClientPlan]] = {

@@ -13,7 +13,7 @@ from spatius_sim.engine.option_table import (
     refuse_empty_values,
 )
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.collect_outcomes import is_worker
+from spatius_sim.pytest_plugin.pytest_outcomes import is_worker
 from spatius_sim.pytest_plugin.report_options import prepare_reports, turn_off_failure_list
 from spatius_sim.pytest_plugin.session_options import CHECKED
 

@@ -2,7 +2,7 @@
 
 from xdist.scheduler import LoadScopeScheduling
 
-from spatius_sim.pytest_plugin.collect_outcomes import rule_id_in
+from spatius_sim.pytest_plugin.pytest_outcomes import rule_id_in
 from spatius_sim.rules.catalogue import RULES
 
 

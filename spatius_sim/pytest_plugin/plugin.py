@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spatius_sim.engine.handle_signals import INTERRUPTION
-from spatius_sim.engine.option_table import JUDGE_OPTIONS, OPTION_GROUP
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.collect_outcomes import (
+from spatius_sim.pytest_plugin.pytest_outcomes import (
     WORKERS_SEED,
     SessionOutcomes,
     is_distributed,
@@ -35,12 +34,12 @@ from spatius_sim.pytest_plugin.session_options import (
     options_as_typed,
     redact_secrets,
     refuse_empty_options,
+    register_options,
 )
 from spatius_sim.pytest_plugin.short_option_names import replace_short_names
 
 if TYPE_CHECKING:
     from spatius_sim.engine.end_run import Ending
-    from spatius_sim.engine.judge_run import RuleResult
     from spatius_sim.mock_server.run_in_thread import RunningMotionServer
     from spatius_sim.rules.rule import Rule
 
@@ -54,19 +53,8 @@ _OUTCOMES: "pytest.StashKey[SessionOutcomes]" = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register with pytest each option that says what is judged and how, as `--spatius-NAME`: no other plugin
-    has an option of this name. (A hook of pytest.)"""
-    group = parser.getgroup(*OPTION_GROUP)
-    for option in JUDGE_OPTIONS:
-        settings: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
-        if option.parse is not bool:
-            settings |= {
-                "type": option.parse,
-                "metavar": option.metavar,
-                "choices": option.choices or None,
-                "action": "append" if option.repeatable else "store",
-            }
-        group.addoption(f"--spatius-{option.name}", **settings)
+    """Register our options with pytest. (A hook of pytest.)"""
+    register_options(parser)
 
 
 @pytest.hookimpl(trylast=True)
@@ -237,25 +225,12 @@ def spatius_judge(request: pytest.FixtureRequest, spatius_rule: "Rule") -> Calla
 
             store_result(item, errored_result(spatius_rule, redact_secrets(config, repr(error))))
             raise
+        from spatius_sim.pytest_plugin.finish_items import pass_fail_or_skip_item
+
         store_result(item, result)
-        _pass_fail_or_skip_item(result)
+        pass_fail_or_skip_item(result)
 
     return judge_rule
-
-
-def _pass_fail_or_skip_item(result: "RuleResult") -> None:
-    """Let the pytest item for which our plugin judged a rule pass, fail, xfail or be skipped, as the result
-    of the rule demands. To let it pass, return. Otherwise raise the exception by which pytest does the
-    same."""
-    from spatius_sim.rules.findings import Verdict
-
-    outcome = result.outcomes[0]
-    if result.complaints:
-        pytest.fail("\n".join(result.complaints), pytrace=False)
-    if result.tolerated:
-        pytest.xfail(f"known: {', '.join(result.tolerated)}")
-    if outcome.verdict is not Verdict.PASSED:
-        pytest.skip(f"{outcome.verdict}: {outcome.reason}")
 
 
 @pytest.fixture
@@ -270,23 +245,17 @@ def motion_server() -> "Iterator[RunningMotionServer]":
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remove secrets and control characters from pytest's report of an item that judged a rule, because a
-    traceback or a log may quote the subject. (A hook of pytest.)
+    """Let pytest make its report of an item, and clean the report if the item judged a rule. (A hook of
+    pytest, which must stand in the plugin.)
 
-    Raises KeyboardInterrupt if a signal such as Ctrl-C came before the report: then the result says
-    nothing."""
+    Raises KeyboardInterrupt, so that no report is made, if a signal such as Ctrl-C came before: the item may
+    have failed by the signal alone."""
     INTERRUPTION.check()
     report = yield
     if _is_judging_item(item):
-        from spatius_sim.engine.judge_run import LONGEST_COMPLAINT
-        from spatius_sim.reporting.make_text_harmless import harmless_lines
+        from spatius_sim.pytest_plugin.finish_items import clean_report_of_item
 
-        if report.failed:
-            is_complaint = isinstance(report.longrepr, str)
-            text = redact_secrets(item.config, report.longreprtext)
-            report.longrepr = harmless_lines(text, *([LONGEST_COMPLAINT] if is_complaint else []))
-        sections = [(title, redact_secrets(item.config, text)) for title, text in report.sections]
-        report.sections = [(title, harmless_lines(text)) for title, text in sections]
+        clean_report_of_item(item.config, report)
     return report
 
 

@@ -11,7 +11,7 @@ import pytest
 from spatius_sim.engine.run_outcomes import NEVER_RUN
 from spatius_sim.files.find_resources import resource
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.collect_outcomes import rule_id_in
+from spatius_sim.pytest_plugin.pytest_outcomes import rule_id_in
 from spatius_sim.rules.catalogue import RULES
 
 _OUR_PREFIX = "spatius_"

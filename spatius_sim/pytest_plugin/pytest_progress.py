@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from spatius_sim.pytest_plugin.collect_outcomes import read_outcomes, read_suspects, rule_id_in
+from spatius_sim.pytest_plugin.pytest_outcomes import read_outcomes, read_suspects, rule_id_in
 from spatius_sim.pytest_plugin.session_options import get_run_request
 
 if TYPE_CHECKING:

@@ -1,4 +1,5 @@
-"""Keeps the request, the judging and the baseline of a pytest run; each is made once, when first needed.
+"""Registers the options with pytest, and keeps what is made from them in a pytest run: the request, the
+judging and the baseline, each of them made once, when first needed.
 
 Nothing heavy is imported before that, for pytest loads this in every project that has us installed.
 """
@@ -11,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.engine.hide_option_secrets import secrets_in
+from spatius_sim.engine.hide_option_secrets import options_for_shell, secrets_in
 from spatius_sim.engine.option_table import (
     JUDGE_OPTIONS,
+    OPTION_GROUP,
     TARGET_VARIABLE,
     find_subject_kind,
-    options_for_shell,
     refuse_empty_values,
     values_given,
 )
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.pytest_plugin.collect_outcomes import WORKERS_SEED, is_worker
+from spatius_sim.pytest_plugin.pytest_outcomes import WORKERS_SEED, is_worker
 from spatius_sim.pytest_plugin.short_option_names import find_names_owned_by_others
 from spatius_sim.trace.known_secrets import KnownSecrets
 
@@ -39,6 +40,22 @@ CHECKED: "pytest.StashKey[tuple[Summary, ...]]" = pytest.StashKey()
 """The verdicts on the tape that was named."""
 _REQUEST: "pytest.StashKey[RunRequest]" = pytest.StashKey()
 _BASELINE: "pytest.StashKey[RunBaseline]" = pytest.StashKey()
+
+
+def register_options(parser: pytest.Parser) -> None:
+    """Register with pytest each option that says what is judged and how, as `--spatius-NAME`: no other plugin
+    has an option of this name."""
+    group = parser.getgroup(*OPTION_GROUP)
+    for option in JUDGE_OPTIONS:
+        settings: dict[str, Any] = {"dest": option.field, "help": option.help, "action": "store_true"}
+        if option.parse is not bool:
+            settings |= {
+                "type": option.parse,
+                "metavar": option.metavar,
+                "choices": option.choices or None,
+                "action": "append" if option.repeatable else "store",
+            }
+        group.addoption(f"--spatius-{option.name}", **settings)
 
 
 def get_judge_options(config: pytest.Config) -> dict[str, Any]:

@@ -180,9 +180,10 @@ class Summary:
         ]
 
     def tolerates(self, outcome: RuleOutcome) -> bool:
-        """Return whether this outcome of the summary is a known failure: the rule was broken, and the
-        baseline (the list of known failures) lists the rule. A rule was broken if the verdict is FAILED, or
-        if it is INCONCLUSIVE with a failure that was not seen again."""
+        """Return whether this summary, which holds the failures that a baseline knows (`known`), tolerates
+        the outcome: the rule was broken, and it is among these. A rule was broken if its verdict is FAILED.
+        It was also broken if the verdict is INCONCLUSIVE with a failure: it was broken once, but not again
+        when the scenario was repeated."""
         was_broken = outcome.verdict is Verdict.FAILED or (
             outcome.verdict is Verdict.INCONCLUSIVE and outcome.failure is not None
         )

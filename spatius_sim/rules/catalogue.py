@@ -9,25 +9,27 @@ from collections.abc import Iterable
 
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.rules.client import empty_or_undecodable_motion as client_empty_or_undecodable_motion
 from spatius_sim.rules.client import ids as client_ids
 from spatius_sim.rules.client import motion as client_motion
 from spatius_sim.rules.client import playback as client_playback
 from spatius_sim.rules.egress import agent_events, data_packet_size, joining_and_tracks, keyframes_and_sound
-from spatius_sim.rules.relay import audio as relay_audio
+from spatius_sim.rules.relay import audio_to_clients as relay_audio_to_clients
 from spatius_sim.rules.relay import bad_clients as relay_bad_clients
-from spatius_sim.rules.relay import conversation as relay_conversation
 from spatius_sim.rules.relay import failures as relay_failures
 from spatius_sim.rules.relay import latency as relay_latency
-from spatius_sim.rules.relay import motion as relay_motion
+from spatius_sim.rules.relay import motion_to_clients as relay_motion_to_clients
+from spatius_sim.rules.relay import play_with_reference_decoder as relay_play_with_reference_decoder
 from spatius_sim.rules.relay import secrets as relay_secrets
 from spatius_sim.rules.relay import sizes as relay_sizes
+from spatius_sim.rules.relay import turns_and_clients_apart as relay_turns_and_clients_apart
 from spatius_sim.rules.relay import turns_cut_off as relay_turns_cut_off
 from spatius_sim.rules.relay import upstream_audio as relay_upstream_audio
 from spatius_sim.rules.relay import upstream_sessions as relay_upstream_sessions
 from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.server import admission as server_admission
 from spatius_sim.rules.server import lasting_sessions as server_lasting_sessions
-from spatius_sim.rules.server import motion as server_motion
+from spatius_sim.rules.server import motion_responses as server_motion_responses
 from spatius_sim.rules.server import session as server_session
 
 REVISION = 17
@@ -56,12 +58,12 @@ _CONTENTS = (
     server_session.check_confirmation,  # S-CONFIRM
     server_session.check_handshake_errors,  # S-HANDSHAKE-REFUSED
     server_session.check_close_after_refusal,  # S-HANDSHAKE-CLOSED
-    server_motion.check_response_ids,  # S-MOTION-IDS
-    server_motion.check_end_of_motion,  # S-MOTION-END
-    server_motion.check_keyframe_count,  # S-MOTION-COUNT
-    server_motion.check_segment_lengths,  # S-MOTION-SEGMENTS
-    server_motion.check_keyframe_shape,  # S-MOTION-SHAPE
-    server_motion.check_motion_varies,  # S-MOTION-MOVES
+    server_motion_responses.check_response_ids,  # S-MOTION-IDS
+    server_motion_responses.check_end_of_motion,  # S-MOTION-END
+    server_motion_responses.check_keyframe_count,  # S-MOTION-COUNT
+    server_motion_responses.check_segment_lengths,  # S-MOTION-SEGMENTS
+    server_motion_responses.check_keyframe_shape,  # S-MOTION-SHAPE
+    server_motion_responses.check_motion_varies,  # S-MOTION-MOVES
     server_session.check_no_motion_beside_egress,  # S-EGRESS-SILENT
     server_session.check_silence_after_interrupt,  # S-INTERRUPT
     server_lasting_sessions.check_idle_sessions,  # S-IDLE
@@ -77,23 +79,23 @@ _CONTENTS = (
     relay_upstream_audio.check_audio_sent_up,  # U-AUDIO-COMPLETE
     data_packet_size.check_data_packet_size,  # E-LIMIT
     relay_failures.check_recovery,  # R-RECOVER
-    relay_motion.check_payload_bytes,  # R-MOTION-VERBATIM
-    relay_motion.check_payload_order,  # R-MOTION-ORDER
-    relay_motion.check_all_motion_arrives,  # R-MOTION-COMPLETE
-    relay_audio.check_audio_end_mark,  # R-END-AUDIO
-    relay_audio.check_audio_delivered,  # R-AUDIO-COMPLETE
-    relay_audio.check_audio_before_motion,  # R-AUDIO-FIRST
-    relay_conversation.check_motion_in_own_turn,  # R-TURNS
-    relay_conversation.check_clients_are_isolated,  # R-ISOLATION
-    relay_conversation.check_turns_can_be_played,  # R-CONVERSATION
+    relay_motion_to_clients.check_payload_bytes,  # R-MOTION-VERBATIM
+    relay_motion_to_clients.check_payload_order,  # R-MOTION-ORDER
+    relay_motion_to_clients.check_all_motion_arrives,  # R-MOTION-COMPLETE
+    relay_audio_to_clients.check_audio_end_mark,  # R-END-AUDIO
+    relay_audio_to_clients.check_audio_delivered,  # R-AUDIO-COMPLETE
+    relay_audio_to_clients.check_audio_before_motion,  # R-AUDIO-FIRST
+    relay_turns_and_clients_apart.check_motion_in_own_turn,  # R-TURNS
+    relay_turns_and_clients_apart.check_clients_are_isolated,  # R-ISOLATION
+    relay_play_with_reference_decoder.check_turns_can_be_played,  # R-CONVERSATION
     relay_failures.check_audio_after_failure,  # R-FALLBACK
     relay_failures.check_failure_is_told,  # R-ERROR-TOLD
     relay_upstream_sessions.check_retries,  # U-RETRY
     relay_sizes.check_large_payloads,  # R-LARGE
     relay_sizes.check_huge_payloads,  # R-HUGE
     relay_latency.measure_latency,  # R-LATENCY
-    relay_motion.check_motion_end_mark,  # R-END-MOTION
-    relay_motion.check_motion_before_audio_end,  # R-LATE-MARK
+    relay_motion_to_clients.check_motion_end_mark,  # R-END-MOTION
+    relay_motion_to_clients.check_motion_before_audio_end,  # R-LATE-MARK
     relay_turns_cut_off.check_nothing_stale,  # R-STALE
     relay_upstream_sessions.check_hang_ups,  # U-HANGUP
     relay_bad_clients.check_slow_clients,  # R-SLOWCLIENT
@@ -106,11 +108,11 @@ _CONTENTS = (
     client_motion.check_early_motion,  # C-EARLY
     client_motion.check_interrupts,  # C-INTERRUPT
     client_playback.check_pauses,  # C-PAUSE
-    client_playback.check_audio_after_empty_list,  # C-EMPTY
-    client_motion.check_motion_after_empty_list,  # C-EMPTY-STICKY
-    client_motion.check_motion_of_next_session,  # C-EMPTY-SCOPE
-    client_motion.check_mismatched_empty_list,  # C-EMPTY-MISMATCH
-    client_playback.check_undecodable_motion,  # C-ABNORMAL
+    client_empty_or_undecodable_motion.check_audio_after_empty_list,  # C-EMPTY
+    client_empty_or_undecodable_motion.check_motion_after_empty_list,  # C-EMPTY-STICKY
+    client_empty_or_undecodable_motion.check_motion_of_next_session,  # C-EMPTY-SCOPE
+    client_empty_or_undecodable_motion.check_mismatched_empty_list,  # C-EMPTY-MISMATCH
+    client_empty_or_undecodable_motion.check_undecodable_motion,  # C-ABNORMAL
     client_playback.check_audio_without_end_mark,  # C-NOEND
     client_playback.check_late_motion,  # C-STARVE
     client_playback.check_playback_states,  # C-STATES

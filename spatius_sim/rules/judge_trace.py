@@ -7,10 +7,11 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import check_recovery, check_signs_of_life
 from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, describe_lacking
-from spatius_sim.story.client_observations import build_client_story
+from spatius_sim.story.build_client_story import build_client_story
+from spatius_sim.story.build_story import build_story
 from spatius_sim.story.client_story import ClientStory
-from spatius_sim.story.join_turns import Story, build_story
 from spatius_sim.story.room_story import join_rooms
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.events import Trace
 from spatius_sim.wires.optional_features import UPSTREAM
 

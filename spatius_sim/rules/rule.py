@@ -7,8 +7,8 @@ from typing import Any
 
 from spatius_sim.rules.findings import Broken, Kept, Late, Unsure
 from spatius_sim.story.client_story import ClientStory
-from spatius_sim.story.join_turns import Story
 from spatius_sim.story.room_story import RoomSession
+from spatius_sim.story.turn_story import Story
 from spatius_sim.wires.optional_features import DATA_PACKETS
 
 

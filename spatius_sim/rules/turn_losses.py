@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from spatius_sim.protocol.messages import AudioFormat
-from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.story.turn_story import Story, Turn
 from spatius_sim.wires.optional_features import AUDIO, CLIENT_CHOOSES_SPEECH
 
 MOTION_LOST = ("E-LIMIT", "R-MOTION-VERBATIM", "R-MOTION-ORDER", "R-ISOLATION", "R-MOTION-COMPLETE")

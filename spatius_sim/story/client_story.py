@@ -1,4 +1,4 @@
-"""What client rules judge: conversations, calls and observations. client_observations.py makes them out of
+"""What client rules judge: conversations, calls and observations. build_client_story.py makes them out of
 a trace."""
 
 import math
@@ -141,7 +141,7 @@ class Observation:
 
     `motion_situations` and `audio_situations` are the rules whose situation came up since motion or audio was
     last seen unharmed; `motion_rule` and `audio_rule` are the rules to which a harm that is seen now belongs
-    ("": not certain). `controlled`: in a plain conversation (one without special calls), the client was seen
+    ("": not certain). `controlled`: in a plain conversation (one without situations), the client was seen
     to show as much motion as is due now. `starved`: the slowest client has played without motion for some
     time. `audio_harm` says what was expected of the audio and what was seen; it is None if the audio is not
     harmed, and `audio_checked` is whether that is certain.
@@ -188,18 +188,19 @@ class Observation:
 
     @property
     def rules_if_ended_early(self) -> tuple[str, ...]:
-        """The rules to blame if the client wrongly ended this conversation: at an empty list, or at bytes
-        that cannot be decoded. Empty if the conversation got neither."""
+        """The rules to blame if this observation shows that the client of the story ended its conversation
+        too early: those on an empty list and on bytes that cannot be decoded, as far as such came. Empty if
+        neither came."""
         if self.conversation is None:
             return ()
-        blamed = (("C-EMPTY", self.conversation.audio_only), ("C-ABNORMAL", self.conversation.abnormal))
-        return tuple(rule_id for rule_id, has_come in blamed if has_come)
+        situations = (("C-EMPTY", self.conversation.audio_only), ("C-ABNORMAL", self.conversation.abnormal))
+        return tuple(rule_id for rule_id, came_up in situations if came_up)
 
     def shows_motion_in_place(self, tolerance_keyframes: int) -> bool:
-        """Return whether the client rendered the motion that was due. The newest keyframe of the conversation
-        (the last of `own`) must be at most `tolerance_keyframes` away from the keyframe that was `due`.
-        Return False if none was due or rendered. Any keyframe is in place if the client does not report its
-        position."""
+        """Return whether the client of the story, at this observation, showed its motion at the right place.
+        The newest keyframe of the conversation that it rendered (the last of `own`) must be at most
+        `tolerance_keyframes` away from the keyframe that was `due`. Return False if none was due or rendered.
+        Any keyframe is in place if the client does not report its position (`played` is None)."""
         if self.due is None or not self.own:
             return False
         return self.played is None or abs(self.own[-1] - self.due) <= tolerance_keyframes
@@ -237,8 +238,8 @@ class ClientStory:
         return REAL_KEYFRAME_TOLERANCE if self.real_clock else VIRTUAL_KEYFRAME_TOLERANCE
 
     def note_hello(self, result: dict[str, Any]) -> None:
-        """Store what the client answered to `hello`: whether its clock is real, its modes, and the features
-        that it lacks."""
+        """Note in the story what the client under test answered to `hello`: whether its clock is real, its
+        modes, and the features that it lacks."""
         self.real_clock = result.get("clock") == "real"
         self.modes = tuple(str(mode) for mode in result.get("modes") or ())
         self.lacks.update(str(name) for name in result.get("lacks") or ())

@@ -1,5 +1,5 @@
 """Finds harm to the audio, the motion or the stall of a client under test at an observation, and the rule to
-blame for it: a special call that came before, or none of them."""
+blame for it: that of a situation, such as a pause, which came up before, or a default rule."""
 
 from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientConversation, Observation
 from spatius_sim.story.real_client_time import RealClientTime
@@ -13,38 +13,42 @@ class HarmFinder(RealClientTime):
     """Compares what the client reports at an observation with what is certain about a correct client, and
     keeps what earlier observations proved that the client does well."""
 
-    def has_rendered_as_much_when_plain(
+    def can_blame_situation_for_motion(
         self, conversation: ClientConversation, due_keyframe: int | None
     ) -> bool:
-        """Return whether earlier observations of a plain conversation (one without special calls) showed that
-        the client renders this much motion: up to keyframe `due_keyframe`, in the number of payloads that
-        hold these keyframes in `conversation`."""
+        """Return whether harm to the motion that is due now may be blamed on the situation of this
+        conversation, such as a pause. It may only if the client was seen to do well without any situation: it
+        rendered motion up to keyframe `due_keyframe`, and as many payloads as hold these keyframes in
+        `conversation`. Otherwise, the length of the motion or a second payload may be the cause."""
         payload_count = conversation.payload_number_of(due_keyframe)
         return (due_keyframe or 0) <= self.shown_keyframe and payload_count <= self.shown_payloads
 
-    def note_good_motion(self, observation: Observation) -> None:
-        """Note that the client rendered the right motion at this observation, so that no earlier call can be
-        the cause of wrong motion later. If the conversation was plain until now (without special calls), also
-        keep the highest keyframe and the number of payloads that were rendered at their place."""
+    def note_unharmed_motion(self, observation: Observation) -> None:
+        """Note that this observation showed motion without harm, so that no situation before it (such as a
+        pause) is to blame for harm to the motion that is seen later: these situations are no suspects any
+        more. If there was none since motion was last seen unharmed, keep up to which keyframe, and in how
+        many payloads, the client renders motion well without any situation."""
         due_keyframe = observation.due
         in_place = observation.shows_motion_in_place(self.story.keyframe_tolerance)
-        if not self.motion.suspects and self.conversation is not None and in_place:
-            self.shown = True
+        if not self.motion_blame.suspects and self.conversation is not None and in_place:
+            self.has_shown_plain_motion = True
             self.shown_payloads = max(self.shown_payloads, self.conversation.payload_number_of(due_keyframe))
             self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
         if self.conversation is not None and (due_keyframe or 0) < self.conversation.unknown_from:
             # Motion with unknown fields may still be to come: it is not proven that they do no harm.
-            self.motion.forget("C-UNKNOWN")
-        self.motion.clear()
+            self.motion_blame.drop_suspects("C-UNKNOWN")
+        self.motion_blame.clear_suspects()
 
     def find_stall_rule(self, *, audio_must_run: bool) -> str:
-        """Return the rule that a client in strictSync breaks if this observation shows a wrong stall; "" if
-        that is not certain. With `audio_must_run`, a stall that lasts is wrong. Without, a missing stall is.
+        """Return the rule to blame if this observation shows a wrong stall of a client in strictSync (its
+        audio must stall while motion is missing); "" if that is not certain. With `audio_must_run`, a stall
+        that lasts is wrong. Without, a missing stall is.
 
-        The rule is C-STARVE if no special call came since an observation last showed the right behaviour. A
-        missing stall still breaks C-STARVE after a pause or an interrupt. If another call, and nothing else,
-        came since then, its rule is to blame, but only if the client did it right once before."""
-        suspects = self.stall.suspects
+        The suspects are the situations, such as unknown fields, since a stall was last seen right. Without
+        suspects, C-STARVE, the rule on stalls, is to blame; for a missing stall also after a pause or an
+        interrupt. If there is one suspect, and the client once stalled or went on rightly before, the rule of
+        this situation is to blame."""
+        suspects = self.stall_blame.suspects
         if self.stall_was_wrong:
             return ""
         if suspects <= ({"C-STARVE"} if audio_must_run else {"C-STARVE", "C-PAUSE", "C-INTERRUPT"}):
@@ -54,9 +58,10 @@ class HarmFinder(RealClientTime):
         return next(iter(suspects)) if len(suspects) == 1 and did_right_before else ""
 
     def note_stall(self, observation: Observation) -> None:
-        """Note what this observation shows of strictSync. If the audio waits for missing motion, or goes on
-        with motion, as it must, no earlier call has harmed the stall, and none is a suspect any more. If the
-        audio should wait and does not, note that the stall was wrong."""
+        """Note what this observation shows of strictSync, in which audio must wait (stall) for missing
+        motion, and go on when motion has come. If the client does one of them as it must, no situation before
+        it (such as a pause) has harmed the stall: none is to blame for a wrong stall that is seen later. If
+        the audio should wait and does not, this conversation proves nothing more."""
         tolerance_samples = self.story.samples(AUDIO_TOLERANCE_MS)
         played = observation.played
         if not observation.strict or (played is None and observation.stalled is None):
@@ -73,16 +78,16 @@ class HarmFinder(RealClientTime):
         elif observation.runs and not observation.stalled and is_at_right_position:
             self.seen_to_go_on = self.seen_to_go_on or self.seen_to_stall
             current = observation.conversation
-            if not self.clean_step or played is None or current is None or not current.payload_starts:
+            if not self.only_time_passed or played is None or current is None or not current.payload_starts:
                 return
             if self.story.keyframe_at(played) <= current.payload_starts[-1]:
                 return  # The latest motion is still to come: it may be lost.
         else:
-            if not is_not_ahead and not self.stall.suspects:
-                # The audio ran ahead of its motion before any special call: a later one is not to blame.
-                self.stall.note("C-STARVE")
+            if not is_not_ahead and not self.stall_blame.suspects:
+                # The audio ran ahead of its motion before any situation: a later one is not to blame.
+                self.stall_blame.add_suspect("C-STARVE")
             return
-        self.stall.clear()
+        self.stall_blame.clear_suspects()
 
     def find_audio_harm(self, played: int, state: object) -> tuple[str, str] | None:
         """Find out whether the client's audio was harmed: whether no correct client has played this many
@@ -92,8 +97,8 @@ class HarmFinder(RealClientTime):
         If a client in strictSync may wait for motion, only audio that runs ahead is harmed for certain."""
         story, current, last = self.story, self.conversation, self.last
         assert current is not None
-        is_only_paused = self.position_seen_in_pause and self.audio.suspects == {"C-PAUSE"}
-        is_plain = not self.audio.suspects or is_only_paused
+        is_only_paused = self.position_seen_in_pause and self.audio_blame.suspects == {"C-PAUSE"}
+        is_plain = not self.audio_blame.suspects or is_only_paused
         ahead = story.samples(story.slack_ms if story.real_clock or not is_plain else AUDIO_TOLERANCE_MS)
         behind = story.samples(AUDIO_TOLERANCE_MS)
         seen = f"{played} samples"
@@ -122,19 +127,19 @@ class HarmFinder(RealClientTime):
             return f"no sample played twice: {last.played} samples were played before", seen
         return None
 
-    def find_harm_by_state(
+    def find_audio_harm_by_state(
         self, reported_state: object, expected_state: PlaybackState | None
     ) -> tuple[str, str] | None:
-        """Return what was expected and what was observed, if the playback state of this observation shows
-        harm to the client's audio; otherwise None. This is for clients that do not report how many samples
-        they have played.
+        """Find harm to the audio of a client that does not report how many samples it has played, so that
+        only its playback state can show harm: idle although audio is left, or playing although it is over.
+        Return what was expected and what was observed; None if no harm shows.
 
-        Harm is: idle although audio is left, or playing although the audio is over. It counts only after an
-        empty list, undecodable motion, missing motion or a pause (`_SHOWN_BY_STATE`), and after nothing else:
-        rule C-STATES judges any other wrong state."""
+        Harm counts only if an empty list, undecodable motion, missing motion or a pause (`_SHOWN_BY_STATE`)
+        is to blame: there is a suspect (a situation since the audio was last seen unharmed), and there are no
+        suspects but these. Rule C-STATES judges any other wrong state."""
         current = self.conversation
         visible_situations = _SHOWN_BY_STATE if self.story.modes else _SHOWN_BY_STATE - {"C-STARVE"}
-        all_are_visible = self.audio.suspects and self.audio.suspects <= visible_situations
+        all_are_visible = self.audio_blame.suspects and self.audio_blame.suspects <= visible_situations
         if current is None or not (
             all_are_visible and current.was_active and self.state_has_settled(expected_state)
         ):
@@ -149,11 +154,12 @@ class HarmFinder(RealClientTime):
         """Return the id of the rule that the client breaks if this observation shows harm to its audio (see
         `find_audio_harm`: it stopped, was not played whole, or ran ahead). Return "" if that is not certain.
 
-        Audio that goes on although strictSync must wait for motion is a missing stall. Other harm belongs to
-        the special call that came, such as a pause, if the client once played audio of this length without
-        special calls; or to the default rule C-STATES if none came. Without this proof, the rule is certain
-        only if audio stops because its motion is missing, or runs ahead after an interrupt."""
-        current, rule_id = self.conversation, self.audio.rule_id
+        Audio that goes on although strictSync must wait for motion is a missing stall. For other harm, the
+        rule of the situation that came up, such as a pause, is to blame if the client once played audio of
+        this length without any situation; or the default rule C-STATES if none came up. Without this proof,
+        the rule is certain only if audio stops because its motion is missing, or runs ahead after an
+        interrupt."""
+        current, rule_id = self.conversation, self.audio_blame.rule_id
         assert current is not None
         is_ahead = samples_played > self.fastest_position // 1000
         if self.can_show_wait_for_motion and samples_played * 1000 > self.playable_end:
@@ -169,7 +175,7 @@ class HarmFinder(RealClientTime):
             # Audio that stops or falls back is a stall that lasts.
             stall_rule = self.find_stall_rule(audio_must_run=True)
             rule_id = stall_rule if stall_rule != "C-STARVE" else rule_id
-        if self.has_played_as_much_when_plain or not self.audio.suspects:
+        if self.can_blame_situation_for_audio or not self.audio_blame.suspects:
             return rule_id
         if rule_id == "C-STARVE":
             if not self.strict:  # If only motion is missing, audio is neither ahead nor idle.
@@ -178,10 +184,10 @@ class HarmFinder(RealClientTime):
         return rule_id if rule_id == "C-INTERRUPT" and is_ahead else ""
 
     @property
-    def has_played_as_much_when_plain(self) -> bool:
-        """Whether earlier observations of a plain conversation (one without special calls) showed that the
-        client plays audio and chunks which are no shorter than the current ones. Only then can harm to the
-        current audio be blamed on what was special about this conversation."""
+    def can_blame_situation_for_audio(self) -> bool:
+        """Whether harm to the audio may be blamed on the situation of this conversation, such as a pause. It
+        may only if the client was seen to play audio of this length, and a chunk of this size, to its end
+        without any situation (`well_played_lengths`). Otherwise, the length may be the cause."""
         most_samples, largest_chunk = self.well_played_lengths
         return (
             self.conversation is not None
@@ -189,28 +195,29 @@ class HarmFinder(RealClientTime):
             and self.largest_chunk <= largest_chunk
         )
 
-    def note_good_audio(self, observation: Observation) -> None:
+    def note_unharmed_audio(self, observation: Observation) -> None:
         """Note if this observation shows that the client played its audio well; nothing is noted if the audio
         was harmed or could not be checked.
 
-        If the audio was played to its end, no earlier call has harmed it, and none is a suspect any more. If
-        no special call came, keep the length of the audio, too, as a proof that the client can play as much.
-        If audio went on without motion outside strictSync, missing motion (C-STARVE) did no harm."""
+        If the audio was played to its end, no situation before it (such as a pause) has harmed it, and none
+        is to blame for a later harm. If no situation had come up, keep the length of the audio, too, as a
+        proof that the client can play as much. If audio went on without motion outside strictSync, missing
+        motion (C-STARVE) did no harm."""
         current = self.conversation
         if current is None or not observation.audio_checked or self.rule_of_first_harm is not None:
             return
         if observation.is_over:
             most_samples, largest_chunk = self.well_played_lengths
-            if self.audio.suspects <= {"C-STARVE"}:
+            if self.audio_blame.suspects <= {"C-STARVE"}:
                 self.well_played_lengths = (
                     max(most_samples, current.samples),
                     max(largest_chunk, self.largest_chunk),
                 )
-            self.audio.clear()
-        elif self.audio.suspects == {"C-STARVE"} and observation.starved and not self.strict:
-            self.audio.once_harmless.add("C-STARVE")
+            self.audio_blame.clear_suspects()
+        elif self.audio_blame.suspects == {"C-STARVE"} and observation.starved and not self.strict:
+            self.audio_blame.once_harmless.add("C-STARVE")
 
     def state_has_settled(self, expected: PlaybackState | None) -> bool:
         """Return whether the playback state `expected` was also expected at the client's observation before
         this one: then even a client that reports its state one step late must report it."""
-        return not self.story.audio_calls or (self.clean_step and expected is self.expected_before)
+        return not self.story.audio_calls or (self.only_time_passed and expected is self.expected_before)

@@ -1,5 +1,5 @@
 """Joins the upstream events of a trace into requests (what went up and came back under each req_id), and the
-requests to turns."""
+requests to turns. Also says what was spoken in each request, and which client got its motion."""
 
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, Interrupt, MotionResponse, ServerError
 from spatius_sim.story.speech_index import SpeechIndex
@@ -17,6 +17,7 @@ from spatius_sim.trace.events import (
     Sent,
     Trace,
 )
+from spatius_sim.wires.events import Motion
 
 _NOT_CONFIGURED = ConfigureSession(0)
 
@@ -106,6 +107,34 @@ def join_requests_to_turns(requests: list[UpstreamRequest], turns: list[Turn], *
             )
         if request.turn is not None:
             request.turn.requests.append(request)
+
+
+def join_speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
+    """Return, for each request (connection, req_id) in the trace, all audio that was sent to Motion Server:
+    the speech of the turns that are made of these requests."""
+    speech: dict[tuple[str, str], bytearray] = {}
+    for event in trace.on_lane(Lane.UPSTREAM):
+        message = event.content.value if isinstance(event.content, Sent | Received) else None
+        if isinstance(message, AudioInput):
+            speech.setdefault((event.connection, message.req_id), bytearray()).extend(message.audio)
+    return speech
+
+
+def find_first_receivers(trace: Trace) -> dict[tuple[str, str], str]:
+    """Return for each request (connection, req_id) the client that first got motion of this request, as the
+    bytes of the payloads show. The request is taken for one of this client's turns. Requests whose motion no
+    client got are left out."""
+    request_by_payload: dict[bytes, tuple[str, str]] = {}
+    client_by_request: dict[tuple[str, str], str] = {}
+    for event in trace.events:
+        match event.content:
+            case Sent(raw=bytes(raw), value=MotionResponse(req_id=req_id)) if event.lane is Lane.UPSTREAM:
+                request_by_payload[raw] = event.connection, req_id
+            case Received(value=Motion(payloads)) if event.lane is Lane.DOWNSTREAM:
+                known_payloads = (payload for payload in payloads if payload in request_by_payload)
+                for request_key in {request_by_payload[payload] for payload in known_payloads}:
+                    client_by_request.setdefault(request_key, event.connection)
+    return client_by_request
 
 
 def _mark_merged_turns(audio: bytes, index: SpeechIndex, silence_ends_speech: bool) -> Turn | None:

@@ -4,32 +4,29 @@ Each call takes time until it is answered, and nobody sees when in this time the
 the fastest correct client begins to play when a call is asked and stops when it is answered, and the slowest
 begins with the answer and stops with the request."""
 
-from spatius_sim.story.certain_client_state import CertainClientState
 from spatius_sim.story.client_exchanges import Exchange
 from spatius_sim.story.client_story import ClientConversation, ClientStory, Kind, MotionCall
+from spatius_sim.story.note_client_calls import StateAfterCalls
 
 _NS_PER_MS = 1_000_000
 _MAY_START = ("yieldAudioData", "yieldFramesData", "resume")
 """The calls that may let a client begin to play, or play on."""
 
 
-class RealClientTime(CertainClientState):
-    """Keeps what is certain about a client under test whose clock is real.
-
-    `slowest_ns` and `fastest_ns`: up to when time has passed for the slowest and for the fastest client.
-    `position_when_asked`, `position_when_answered`: the position of the fastest client when the latest call
-    was asked, and when it was answered but not yet noted, in samples * 1000. `cut_off_conversation` is a
-    conversation that was ended by a call since the latest observation: the client may have rendered its
-    motion up to keyframe `cut_off_keyframe` before it took the call, so that the next observation may show
-    it."""
+class RealClientTime(StateAfterCalls):
+    """Keeps what is certain about a client under test whose clock is real."""
 
     def __init__(self, story: ClientStory) -> None:
-        """Begin before the first call to the client: no time has passed for the slowest and the fastest
-        correct client (the limits of what is certain), nothing is played, and no call has cut off a
-        conversation."""
+        """Begin to keep what is certain about a client whose clock is real, before the first call to it. The
+        slowest and the fastest client that the rules allow are the limits of what is certain."""
         super().__init__(story)
+        # Up to when time has passed for the slowest and for the fastest client.
         self.slowest_ns = self.fastest_ns = 0
+        # How far the fastest client had played (in samples * 1000) when the latest call was asked, and when
+        # it was answered, but before the call itself was noted.
         self.position_when_asked = self.position_when_answered = 0
+        # A conversation that a call has ended since the latest observation. The client may have rendered its
+        # motion up to this keyframe before it took the call: the next observation may show that.
         self.cut_off_conversation: ClientConversation | None = None
         self.cut_off_keyframe = -1
 
@@ -52,12 +49,12 @@ class RealClientTime(CertainClientState):
     def note_progress_during_call(
         self, exchange: Exchange, conversation_before: ClientConversation | None
     ) -> None:
-        """Note how far the client, whose clock is real, may at most have played between a call and its
-        answer. The call itself is noted already.
+        """Note how far the client, whose real clock ran on while it was asked, may at most have played when
+        the answer to this call came. The call itself is noted already.
 
-        If the call ended the previous conversation (`conversation_before`), note up to which keyframe the
-        client may have shown that conversation. If the call may have started the audio, or let it go on, the
-        fastest correct client has played since the request."""
+        If the call ended the previous conversation (`conversation_before`), the client may have shown that
+        conversation up to the answer: note the last keyframe for which this is so. If the call may have
+        started the audio, or let it go on, the fastest correct client has played since the request."""
         current = self.conversation
         if conversation_before is not None and conversation_before is not current:
             keyframe_when_answered = self.story.keyframe_at(self.position_when_answered // 1000)
@@ -67,16 +64,16 @@ class RealClientTime(CertainClientState):
         if current is None or stands_still or exchange.request.do not in _MAY_START:
             return
         start_position = self.position_when_asked if current is conversation_before else 0
-        # Rounded up.
+        # How long the call took, rounded up.
         took_ms = -((exchange.asked_ns - exchange.answered_ns) // _NS_PER_MS)
         furthest_position = min(self.playable_end, start_position + took_ms * self.story.sample_rate)
         self.fastest_position = max(self.fastest_position, furthest_position)
 
     def may_be_from_cut_off_conversation(self, origins: list[tuple[MotionCall, int]]) -> bool:
-        """Return whether a rendered keyframe may come from the conversation that a call has just cut off: a
-        client with a real clock may have rendered it between the request and the time at which it took that
-        call. `origins` are the calls whose motion holds this keyframe, each with the number of the keyframe
-        in the call's conversation."""
+        """Return whether a rendered keyframe may come from the conversation that a call, such as an
+        interrupt, has just cut off. On a real clock, a client takes a call some time after it was sent, and
+        renders motion until then. `origins` are the calls that gave motion with this keyframe, each with the
+        keyframe's number in its conversation. Only motion that had to be shown (Kind.MATCH) counts."""
         return any(
             call.kind is Kind.MATCH
             and call.conversation is self.cut_off_conversation

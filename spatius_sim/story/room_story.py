@@ -18,7 +18,7 @@ from spatius_sim.protocol.messages import (
     ServerError,
 )
 from spatius_sim.protocol.room_packet import PacketFlag, RoomPacket, read_packet
-from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server
+from spatius_sim.story.frames_and_closes_at_server import class_of_frames_to_server
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -249,8 +249,9 @@ def join_rooms(trace: Trace) -> list[RoomSession]:
 
 
 def find_loud_windows(pcm: bytes, sample_rate: int) -> list[bool]:
-    """Return for each whole window of 40 ms of a sound, spoken or heard in a room, whether it is loud, so
-    that its RMS is at least LOUD. `pcm` is mono s16le. What is left over at the end is not looked at."""
+    """Return for each whole window of 40 ms of a sound in a room's story, spoken by the agent or heard by a
+    viewer, whether it is loud, so that its RMS is at least LOUD. Rules compare the two. `pcm` is mono s16le.
+    What is left over at the end is not looked at."""
     samples_per_window = int(sample_rate * WINDOW_SECONDS)
     levels = np.frombuffer(pcm, "<i2", len(pcm) // BYTES_PER_SAMPLE).astype(np.float64)
     windows = levels[: len(levels) // samples_per_window * samples_per_window].reshape(-1, samples_per_window)

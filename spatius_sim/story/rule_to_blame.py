@@ -2,8 +2,8 @@
 
 
 class Blame:
-    """Keeps the situations that may be to blame for a harm which is seen only later; each is named by its
-    rule.
+    """Keeps suspects: the situations, such as a pause, that may be to blame for a harm which is seen only
+    later. Each is named by its rule.
 
     `suspects` are the situations since the client was last seen unharmed. `once_harmless` are the situations
     after which the client was seen unharmed at least once. `default_rule_id` is the rule to which a harm
@@ -15,15 +15,15 @@ class Blame:
         self.suspects: set[str] = set()
         self.once_harmless: set[str] = set()
 
-    def note(self, rule_id: str) -> None:
-        """Note that the situation of this rule came up."""
+    def add_suspect(self, rule_id: str) -> None:
+        """Note that the situation of this rule came up: it may be to blame for a later harm."""
         self.suspects.add(rule_id)
 
-    def forget(self, *rule_ids: str) -> None:
+    def drop_suspects(self, *rule_ids: str) -> None:
         """Forget the situations of these rules: they can do no harm any more."""
         self.suspects.difference_update(rule_ids)
 
-    def clear(self) -> None:
+    def clear_suspects(self) -> None:
         """Note that the client was seen unharmed: the situations so far did no harm."""
         self.once_harmless |= self.suspects
         self.suspects.clear()
@@ -32,9 +32,9 @@ class Blame:
     def rule_id(self) -> str:
         """The id of the rule to blame for a harm that is seen now; "" if several rules may be to blame.
 
-        Each special situation since the client was last seen unharmed is a suspect, named by its rule. If
-        there are several, those that once did no harm are left out. If no suspect remains, the default rule
-        is to blame."""
+        Each situation, such as a pause, since the client was last seen unharmed is a suspect, named by its
+        rule. If there are several, those that once did no harm are left out. If no suspect remains, the
+        default rule is to blame."""
         remaining = self.suspects if len(self.suspects) == 1 else self.suspects - self.once_harmless
         if not remaining:
             return self._default_rule_id

@@ -256,10 +256,12 @@ class Turn:
 
 
 def sort_as_spoken(pieces: list[bytes], speech: bytes) -> list[bytes]:
-    """Return pieces of a turn's audio in the order in which they were spoken in its `speech`. A relay may
-    open a session to Motion Server for each sentence of a turn, and one may open later than that of the next
-    sentence. If the speech holds the pieces one after the other, or does not hold each of them as it is,
-    return them in their own order: a silent piece is also found at places at which it was not spoken."""
+    """Return pieces of a turn's audio in the order in which they were spoken in the turn, whose whole speech
+    is `speech`. A relay may open a session to Motion Server for each sentence of a turn, and one may open
+    later than that of the next sentence.
+
+    Return the pieces in their own order if the speech holds them so, one after the other, or if one of them
+    is not found in the speech. (A silent piece may be found where it was not spoken.)"""
     places = {piece: speech.find(piece) for piece in pieces}
     in_own_order = b"".join(pieces) in speech
     return pieces if in_own_order or -1 in places.values() else sorted(pieces, key=places.__getitem__)

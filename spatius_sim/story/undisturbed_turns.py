@@ -1,11 +1,7 @@
-"""Says which turns of a story are calm and clean, and which faults of Motion Server excuse a relay."""
-
-from collections import defaultdict
-from collections.abc import Sequence
-from itertools import pairwise
+"""Says which turns of a story are undisturbed: calm, so that nothing disturbed them, or even clean, so that
+they are judged in full."""
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.protocol.messages import ConfirmSession
 from spatius_sim.story.decoder_input import yield_decoder_input
 from spatius_sim.story.turn_story import (
     ORDINARY_BYTES,
@@ -13,12 +9,8 @@ from spatius_sim.story.turn_story import (
 )
 from spatius_sim.trace.events import (
     Closed,
-    Event,
-    Excuse,
-    Injected,
     KitStalled,
     Lane,
-    Opened,
     Provocation,
     Provoked,
     Sent,
@@ -27,122 +19,9 @@ from spatius_sim.trace.events import (
 from spatius_sim.wires.events import Failed, InterruptTurn, Motion
 from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH
 
-LONGEST_BORNE_DELAY = 4.0
-"""Seconds for which Motion Server may be silent in one turn without an excuse for its relay: spoken at
-real-time pace, its segments lie that far apart (the recording)."""
-
 _LONGEST_STALL_SECONDS = 1.0
-_NS_PER_SECOND = 1e9
 
 _MISBEHAVIOUR = (Provoked(Provocation.RUBBISH), Provoked(Provocation.UNREAD))
-
-
-def set_faults_and_failures(trace: Trace, turns: list[Turn]) -> None:
-    """Set `faults` and `failures` of each turn. Faults are what the kit injected between the end of the
-    previous turn and the end of the wait for this turn. Failures are those faults that excuse a relay."""
-    injected = [event for event in trace.on_lane(Lane.KIT) if isinstance(event.content, Injected)]
-    for turn in turns:
-        end_seq = turn.until_seq if turn.waited_seq is None else turn.waited_seq
-        turn.faults = [event for event in injected if turn.since_seq < event.seq < end_seq]
-        turn.failures = select_failures(turn.faults, trace.events)
-
-
-def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
-    """Leave out of each turn the faults that the kit injected on other connections to Motion Server, while
-    the turn itself had an open session: they are faults of other clients' turns, and excuse nothing here.
-    Which session a turn had must show in its audio.
-
-    A session of this turn that never came to carry audio, because it was not confirmed, shows no turn. It
-    counts as the turn's own if there is one client, or if the turn has more than one session. A session that
-    was refused counts as the turn's own if no turn of another client was waiting for a session then."""
-    upstream_events = list(trace.on_lane(Lane.UPSTREAM)) if any(turn.faults for turn in turns) else []
-    opened_seqs = {
-        event.connection: event.seq for event in upstream_events if isinstance(event.content, Opened)
-    }
-    connections = {event.connection for event in upstream_events}
-    with_audio = {request.connection for turn in turns for request in turn.requests}
-    is_only_client = len({turn.client for turn in turns}) == 1
-    for turn in turns:
-        own = {request.connection for request in turn.requests if request.found_by_audio}
-        if not turn.faults or not own <= opened_seqs.keys():
-            continue
-        opened_seq = max((opened_seqs[connection] for connection in own), default=len(trace.events))
-        elsewhere = connections - own
-        if is_only_client or len(own) > 1:
-            elsewhere -= {
-                connection
-                for connection in opened_seqs.keys() - with_audio
-                if turn.started_seq < opened_seqs[connection] < turn.until_seq
-            }
-        turn.faults = [
-            fault
-            for fault in turn.faults
-            if fault.seq < opened_seq
-            or fault.connection not in elsewhere
-            or not (
-                fault.connection in opened_seqs
-                or _does_other_turn_wait_for_session(fault.seq, turn, turns, opened_seqs)
-            )
-        ]
-        turn.failures = select_failures(turn.faults, trace.events)
-
-
-def _does_other_turn_wait_for_session(
-    seq: int, turn: Turn, turns: list[Turn], opened_seqs: dict[str, int]
-) -> bool:
-    """Return whether a turn of another client had begun and was not over at event number `seq`, and had no
-    session yet. `opened_seqs` says which event opened each connection to Motion Server."""
-    return any(
-        other.client != turn.client
-        and other.started_seq < seq < (other.waited_seq or other.until_seq)
-        and not any(opened_seqs.get(request.connection, seq) < seq for request in other.requests)
-        for other in turns
-    )
-
-
-def select_failures(faults: list[Event], events: Sequence[Event]) -> list[Event]:
-    """Return those of a turn's injected faults that excuse a relay for an incomplete turn: the failures.
-    Delays are returned, too, if they keep the relay without motion for longer than LONGEST_BORNE_DELAY.
-    `events` are all events of the trace."""
-    injected = [(event, event.content) for event in faults if isinstance(event.content, Injected)]
-    delayed_too_long = (
-        sum(content.delay for _, content in injected) > LONGEST_BORNE_DELAY
-        and _find_longest_silence(faults, events) > LONGEST_BORNE_DELAY
-    )
-    return [
-        event
-        for event, content in injected
-        if content.excuses is Excuse.FAILURE
-        or (delayed_too_long and content.excuses is Excuse.LATENESS and content.delay)
-    ]
-
-
-def _find_longest_silence(faults: list[Event], events: Sequence[Event]) -> float:
-    """Return for how many seconds delays keep a relay without motion. Delays add up until the first motion of
-    a connection is due: those of its opening, and those of token requests. Token requests have no connection
-    (""), so their delays count for every connection. After that, the time from one late response to the next
-    counts."""
-    confirmed_seqs = {
-        event.connection: event.seq
-        for event in events
-        if isinstance(event.content, Sent) and isinstance(event.content.value, ConfirmSession)
-    }
-    opening_seconds: dict[str, float] = defaultdict(float)
-    late_times: dict[str, list[float]] = defaultdict(list)
-    for fault in faults:
-        assert isinstance(fault.content, Injected)
-        at_seconds = fault.at_ns / _NS_PER_SECOND
-        if fault.seq < confirmed_seqs.get(fault.connection, len(events)):
-            opening_seconds[fault.connection] += fault.content.delay
-        else:
-            late_times[fault.connection] += [] if late_times[fault.connection] else [at_seconds]
-            late_times[fault.connection].append(at_seconds + fault.content.delay)
-    longest = 0.0
-    for connection in opening_seconds.keys() | late_times.keys():
-        opening = opening_seconds[connection] + (opening_seconds[""] if connection else 0.0)
-        first, *later = [after - before for before, after in pairwise(late_times[connection])] or [0.0]
-        longest = max(longest, opening + first, *later)
-    return longest
 
 
 def set_calm_and_clean(trace: Trace, turns: list[Turn], output_rates: dict[str, int]) -> None:
@@ -191,9 +70,9 @@ def find_first_misbehaviour_seq(trace: Trace) -> int:
 
 
 def correct_mistaken_waits(turns: list[Turn]) -> None:
-    """Correct the turns for whose end the kit did not wait, though it seems so. Mark a turn as not waited for
-    to its end, and as not complete, if more of its motion came after the kit had stopped waiting. This
-    happens after an unfinished turn: the kit took the last motion of that turn for the end of this turn."""
+    """Correct turns that seem undisturbed, although the kit mistook when they ended. If more motion of a turn
+    came after the kit had stopped waiting for its end, mark the turn as not waited for, and as not complete.
+    This happens after an unfinished turn: the kit took its last motion for the end of this turn."""
     for turn in turns:
         previous_turn = turn.before
         if (
@@ -213,9 +92,9 @@ def correct_mistaken_waits(turns: list[Turn]) -> None:
 
 
 def _did_kit_stall(trace: Trace, first_seq: int, end_seq: int) -> bool:
-    """Return whether the kit stalled for more than a second between these two events (by number), so that an
-    incomplete turn is not clean. The kit's Motion Server stalls then, too, so a relay may have stopped
-    waiting."""
+    """Return whether the kit stalled for more than a second between these two events (by number), which
+    disturbs the turn between them: an incomplete turn is not clean then. The kit's Motion Server stalls, too,
+    so a relay may have stopped waiting."""
     return any(
         isinstance(event.content, KitStalled) and event.content.seconds > _LONGEST_STALL_SECONDS
         for event in trace.on_lane(Lane.KIT)
@@ -256,12 +135,13 @@ def _tells_failure(relay_event: object) -> bool:
 def _may_be_confused_with_previous_turn(
     turn: Turn, output_rates: dict[str, int], *, relay_chooses_speech: bool
 ) -> bool:
-    """Return whether the kit may assign audio of this turn to the previous turn, or the other way round. It
-    may if the previous turn was left unfinished, and nothing shows to which of the two turns audio belongs.
+    """Return whether the kit may assign audio of this turn to the previous turn, or the other way round, so
+    that this turn cannot be clean. It may if the previous turn was left unfinished, and nothing shows to
+    which of the two turns audio belongs.
 
-    This is the case if the relay changes the audio or its sample rate. It is also the case if the relay
-    chooses the speech, and some audio without a turn id fits no turn. `output_rates` are the clients' sample
-    rates (Hz)."""
+    This is the case in three situations: the relay changes the sample rate; the audio of a request does not
+    show its turn, because the relay changed it; or the relay chooses the speech, and some audio without a
+    turn id fits no turn. `output_rates` are the clients' sample rates (Hz)."""
     if turn.before is None or not turn.before.unfinished:
         return False
     resampled = output_rates.get(turn.client, turn.sample_rate) != turn.sample_rate

@@ -1,12 +1,11 @@
-"""Finds the turns of clients that are not the kit's, and adds them to traces without planned turns: the
-recording of a proxy, or of such a client."""
+"""Finds the unplanned turns in a trace, those of clients that are not the kit's, and adds them to it. Such a
+trace is the recording of a proxy, or of such a client."""
 
-from bisect import bisect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.story.turn_story import sort_as_spoken
+from spatius_sim.story.join_requests import join_speech_of_requests
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -21,8 +20,6 @@ from spatius_sim.trace.events import (
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.wires.events import (
     Audio,
-    Interrupted,
-    InterruptTurn,
     Motion,
     PlayClip,
     Ready,
@@ -51,8 +48,8 @@ class _OpenRequest:
 
 
 def add_observed_turns(trace: Trace) -> Trace:
-    """Return the trace with events added for the start and the end of each turn: one turn for each request
-    that was observed. A trace in which the kit itself began turns is returned as it is.
+    """Return the trace with events added for the start and the end of each unplanned turn: one turn for each
+    request that was observed. A trace in which the kit itself began (planned) turns is returned as it is.
 
     A turn begins at the first audio of its request. The wait for it ends with its last motion, or WAIT_NS
     after its latest event while its connection is open. If only the client's side was seen, turns are found
@@ -66,170 +63,10 @@ def add_observed_turns(trace: Trace) -> Trace:
     return replace(trace, events=events)
 
 
-def with_speech(trace: Trace) -> Trace:
-    """Return the trace with the speech of each turn, if its relay chose what is spoken: the audio that went
-    up for this client from the start of this turn to the start of its next. Several requests of one turn
-    stand in the order in which the client heard them.
-
-    If the turn before was interrupted, what goes up until the relay confirms the interrupt, and is not heard
-    later, is still speech of that turn. If no audio went up, the turn counts as asking for the same speech as
-    the client's turn before, unless the client did not wait for that turn: the relay may then still have been
-    busy."""
-    started: dict[str, list[Event]] = {}
-    for event in trace.events:
-        if isinstance(event.content, TurnStarted):
-            started.setdefault(event.connection, []).append(event)
-    speech, rates = _join_speech_of_requests(trace), _find_configured_rates(trace)
-    first_seqs = _find_first_audio_seqs(trace)
-    owners = (
-        {key: next(iter(started)) for key in first_seqs}
-        if len(started) == 1
-        else _find_first_receivers(trace)
-    )
-    turns_with_speech: dict[int, TurnStarted] = {}
-    for client, starts in started.items():
-        pcm, rate = b"", 0
-        own_first_seqs = {
-            key: seq for key, seq in first_seqs.items() if owners.get(key) == client and speech[key]
-        }
-        keys_by_turn = _divide_requests_among_turns(trace, starts, own_first_seqs, speech)
-        for event, next_start in zip(starts, [*starts[1:], None], strict=True):
-            request_keys = keys_by_turn[event.seq]
-            if not request_keys and not _is_latest_turn_over(trace, client, event.seq):
-                pcm, rate = b"", 0
-            if request_keys:
-                end_seq = next_start.seq if next_start is not None else None
-                heard = _join_audio_received(trace, client, event.seq, end_seq)
-                pcm = b"".join(sort_as_spoken([bytes(speech[key]) for key in request_keys], heard))
-                rate = rates.get(request_keys[0][0], 0)
-            assert isinstance(event.content, TurnStarted)
-            turns_with_speech[event.seq] = replace(event.content, pcm=pcm, sample_rate=rate)
-    events = tuple(
-        replace(event, content=turns_with_speech[event.seq]) if event.seq in turns_with_speech else event
-        for event in trace.events
-    )
-    return replace(trace, events=events)
-
-
-def _divide_requests_among_turns(
-    trace: Trace,
-    starts: list[Event],
-    first_seqs: dict[tuple[str, str], int],
-    speech: Mapping[tuple[str, str], bytes | bytearray],
-) -> dict[int, list[tuple[str, str]]]:
-    """Divide the requests of a client among its turns. `starts`: the events that began the turns.
-    `first_seqs`: for each request (connection, req_id) the number of the event that brought its first audio.
-    `speech`: all audio of each request. Return the requests of each turn, by the number of the event that
-    began the turn.
-
-    A request belongs to the turn in which it began. But it belongs to the previous turn if it began before
-    the relay confirmed an interrupt, and if its audio did not come to the client since."""
-    start_seqs = [event.seq for event in starts]
-    confirmed_seqs = [_find_confirmed_interrupt(trace, event) for event in starts]
-    received_since = [
-        _join_audio_received(trace, start.connection, confirmed_seq, end_seq)
-        for start, confirmed_seq, end_seq in zip(starts, confirmed_seqs, [*start_seqs[1:], None], strict=True)
-    ]
-    keys_by_turn: dict[int, list[tuple[str, str]]] = {seq: [] for seq in start_seqs}
-    for key, seq in first_seqs.items():
-        number = bisect(start_seqs, seq) - 1
-        if number < 0:
-            continue
-        is_unconfirmed = number > 0 and seq < confirmed_seqs[number]
-        is_of_previous = is_unconfirmed and bytes(speech[key]) not in received_since[number]
-        keys_by_turn[start_seqs[number - is_of_previous]].append(key)
-    return keys_by_turn
-
-
-def _find_confirmed_interrupt(trace: Trace, start: Event) -> int:
-    """Return the number of the event by which the relay confirmed an interrupt late: after this start of a
-    turn in the trace, though the client had sent the interrupt before it. Return the number of the start if
-    there is none. Until this event, requests may still be those of the previous turn."""
-    of_client = [event for event in trace.events if event.connection == start.connection]
-    interrupted = False
-    for event in of_client:
-        match event.content:
-            case TurnStarted() | WaitEnded() if event.seq != start.seq:
-                if event.seq > start.seq:
-                    break
-                interrupted = False
-            case Sent(value=InterruptTurn()):
-                if event.seq > start.seq:
-                    break
-                interrupted = True
-            case Received(value=Interrupted()):
-                if event.seq > start.seq and interrupted:
-                    return event.seq
-                interrupted = False
-    return start.seq
-
-
-def _join_audio_received(trace: Trace, client: str, first_seq: int, end_seq: int | None) -> bytes:
-    """Return the audio that this client received in the trace, from event number `first_seq` to before event
-    number `end_seq`. If `end_seq` is None, take all audio to the end of the trace."""
-    return b"".join(
-        event.content.value.pcm
-        for event in trace.events[first_seq:end_seq]
-        if event.connection == client
-        and isinstance(event.content, Received)
-        and isinstance(event.content.value, Audio)
-    )
-
-
-def _is_latest_turn_over(trace: Trace, client: str, seq: int) -> bool:
-    """Return whether this client's latest turn was over before event number `seq`: the wait for its end had
-    ended, or the client had interrupted it. False if the client had no turn."""
-    for event in reversed(trace.events[:seq]):
-        if event.connection == client:
-            match event.content:
-                case WaitEnded(Awaited.TURN) | Sent(value=InterruptTurn()):
-                    return True
-                case TurnStarted():
-                    return False
-    return False
-
-
-def _find_first_receivers(trace: Trace) -> dict[tuple[str, str], str]:
-    """Return for each request (connection, req_id) the client that first got motion of this request, as the
-    bytes of the payloads show. Requests whose motion no client got are left out."""
-    request_by_payload: dict[bytes, tuple[str, str]] = {}
-    client_by_request: dict[tuple[str, str], str] = {}
-    for event in trace.events:
-        match event.content:
-            case Sent(raw=bytes(raw), value=MotionResponse(req_id=req_id)) if event.lane is Lane.UPSTREAM:
-                request_by_payload[raw] = event.connection, req_id
-            case Received(value=Motion(payloads)) if event.lane is Lane.DOWNSTREAM:
-                known_payloads = (payload for payload in payloads if payload in request_by_payload)
-                for request_key in {request_by_payload[payload] for payload in known_payloads}:
-                    client_by_request.setdefault(request_key, event.connection)
-    return client_by_request
-
-
-def _find_configured_rates(trace: Trace) -> dict[str, int]:
-    """Return the sample rate (Hz) of the speech in a trace, as a relay configured it for each of its
-    connections to Motion Server."""
-    contents = ((event.connection, event.content) for event in trace.on_lane(Lane.UPSTREAM))
-    return {
-        connection: content.value.sample_rate
-        for connection, content in contents
-        if isinstance(content, Received) and isinstance(content.value, ConfigureSession)
-    }
-
-
-def _find_first_audio_seqs(trace: Trace) -> dict[tuple[str, str], int]:
-    """Return the number of the event that brought the first audio, for each observed request (connection,
-    req_id)."""
-    first_seqs: dict[tuple[str, str], int] = {}
-    for event in trace.on_lane(Lane.UPSTREAM):
-        if isinstance(event.content, Received) and isinstance(event.content.value, AudioInput):
-            first_seqs.setdefault((event.connection, event.content.value.req_id), event.seq)
-    return first_seqs
-
-
 def _add_request_turns(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with the start and the end of a turn around each request. The added
-    events have the sequence number 0."""
-    speech = _join_speech_of_requests(trace)
+    """Yield the events of the trace, with the start and the end of an unplanned turn around each request. The
+    added events have the sequence number 0."""
+    speech = join_speech_of_requests(trace)
     rates: dict[str, int] = {}
     numbers: dict[str, int] = {}
     waiting: dict[tuple[str, str], _OpenRequest] = {}
@@ -271,25 +108,15 @@ def _add_request_turns(trace: Trace) -> Iterator[Event]:
             )
 
 
-def _join_speech_of_requests(trace: Trace) -> dict[tuple[str, str], bytearray]:
-    """Return all audio that was sent to Motion Server for each observed request (connection, req_id)."""
-    speech: dict[tuple[str, str], bytearray] = {}
-    for event in trace.on_lane(Lane.UPSTREAM):
-        message = event.content.value if isinstance(event.content, Sent | Received) else None
-        if isinstance(message, AudioInput):
-            speech.setdefault((event.connection, message.req_id), bytearray()).extend(message.audio)
-    return speech
-
-
 def _make_turn_event(at_ns: int, request: _OpenRequest, content: TurnStarted | WaitEnded) -> Event:
-    """Return an event of the kit that starts or ends the observed turn of a request. `add_observed_turns`
-    numbers it later."""
+    """Return an event that starts or ends the unplanned turn of a request, as if the kit had planned it.
+    `add_observed_turns` numbers the event later."""
     return Event(0, at_ns, Lane.KIT, request.connection, content)
 
 
 @dataclass(slots=True)
 class _ObservedTurn:
-    """A turn that was found. `start_index` is the index of its start among the events; `at_ns` and
+    """An unplanned turn that was found. `start_index` is the index of its start among the events; `at_ns` and
     `last_sign_ns` are the times of its first and of its latest event."""
 
     client: str
@@ -307,9 +134,9 @@ class _ObservedTurn:
 
 
 def _add_turns_from_audio(trace: Trace) -> Iterator[Event]:
-    """Yield the events of the trace, with a start and an end of each turn that the audio of its clients
-    shows. A turn begins when a client speaks after its previous turn has ended, or when audio comes to a
-    client that has said nothing.
+    """Yield the events of the trace, with a start and an end of each unplanned turn that the audio of its
+    clients shows. A turn begins when a client speaks after its previous turn has ended, or when audio comes
+    to a client that has said nothing.
 
     The turn ends when its audio and motion were marked as ended, or WAIT_NS after its latest event."""
     lacks = trace.header.lacks
@@ -320,12 +147,15 @@ def _add_turns_from_audio(trace: Trace) -> Iterator[Event]:
 
 
 class _TurnFinder:
-    """Takes the events of a trace in order. `list_events_and_turns` returns them with the turns that were
-    found in them."""
+    """Finds unplanned turns: takes the events of a trace in order, and `list_events_and_turns` returns them
+    with the turns that were found in them."""
 
     def __init__(self, *, plays_own_audio: bool, close_ends_audio: bool) -> None:
-        """Begin without events and without turns. `plays_own_audio`: the client plays the audio that it
-        sends. `close_ends_audio`: audio counts as ended when the relay closes the connection."""
+        """Begin to look for unplanned turns, without events and without turns: `add_event` takes the events
+        of a trace, and finds in them where each client's turns begin and end.
+
+        `plays_own_audio`: the client plays the audio that it sends. `close_ends_audio`: audio counts as ended
+        when the relay closes the connection."""
         self._plays_own_audio, self._close_ends_audio = plays_own_audio, close_ends_audio
         self._events: list[Event] = []
         self._turns: list[_ObservedTurn] = []

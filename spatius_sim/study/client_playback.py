@@ -71,9 +71,14 @@ def play_turn(
 def _find_needed_arrivals(
     audio: Sequence[tuple[float, float]], motion: Sequence[tuple[float, int]], keyframe_total: int
 ) -> list[tuple[float, float]]:
-    """Return pairs: a position in the speech (seconds), and the time at which the message arrives that a
-    client needs to play on from there. It needs every message of audio, and the motion of the first
-    `keyframe_total` keyframes. If some of that motion never comes, the time is infinity."""
+    """Return for which messages a client must wait so that it can play on, as pairs sorted by position: the
+    position in the speech at which it needs the message, and the time at which the message arrives (both in
+    seconds). It needs every message of audio, and the motion of the first `keyframe_total` keyframes. If some
+    of that motion never comes, the time is infinity.
+
+    `audio` holds a pair for each message: when it arrived, and how many seconds of speech had arrived by
+    then, with this message. `motion` holds the same for motion, counted in keyframes. So a message is needed
+    at the position up to which the messages before it reach."""
     needed_arrivals = [
         (0.0 if number == 0 else audio[number - 1][1], at) for number, (at, _) in enumerate(audio)
     ]

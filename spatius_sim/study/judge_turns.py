@@ -36,7 +36,7 @@ from spatius_sim.study.simulate_turn import (
     simulate_turn,
 )
 from spatius_sim.subjects.client_subject import ClientSubject, InProcessTestee
-from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.connect_to_relay import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.trace.events import Trace

@@ -265,15 +265,15 @@ class ReferenceClient:
 
 
 async def serve_relay(settings: RelaySettings, *, host: str, port: int) -> Server:
-    """Start a relay that serves its clients at `ws://host:port/ws/agent`, and return its server, which runs
-    until it is closed. Plain HTTP requests at the same port are answered, too."""
+    """Start to serve clients of the reference relay at `ws://host:port/ws/agent`, and return the server,
+    which runs until it is closed. Plain HTTP requests at the same port are answered, too."""
 
     async def serve_client(socket: ServerConnection) -> None:
         await ReferenceClient(socket, settings).serve()
 
     def answer_http(socket: ServerConnection, request: Request) -> Response | None:
-        """Return the relay's answer to a plain HTTP request: its health, the clips that it can play, or 404.
-        Return None for the path of clients, so that the WebSocket upgrade goes on."""
+        """Return the reference relay's answer to a plain HTTP request: its health, the clips that it can
+        play, or 404. Return None for the path of clients, so that the WebSocket upgrade goes on."""
         match request.path.partition("?")[0]:
             case "/ws/agent":
                 return None
@@ -318,7 +318,8 @@ def _read_settings(environment: Mapping[str, str]) -> RelaySettings:
 
 
 async def _serve_until_signal(settings: RelaySettings, port: int) -> None:
-    """Serve the relay on 127.0.0.1 until this process receives SIGINT or SIGTERM."""
+    """Serve clients of the reference relay on 127.0.0.1, as a program of its own, until it receives SIGINT or
+    SIGTERM."""
     signal_received = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, signal_received.set)

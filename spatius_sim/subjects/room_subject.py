@@ -303,8 +303,9 @@ class RoomSubject:
         await session.send(frame)
 
     def _progress_of(self, session_name: str) -> "_Progress":
-        """Return how far this session with a room is by now. Before that, update the progress of all sessions
-        by the events that were recorded since the last call."""
+        """Return the progress of this session with a room up to now: the first answer of Motion Server, who
+        has joined and left, and what the room has shown. First update the progress of all sessions by the
+        events that were recorded since the last call. The kit calls this again and again while it waits."""
         events = self._recorder.events
         for event in events[self._read_event_count :]:
             if event.connection in self._progress_by_session:
@@ -313,8 +314,9 @@ class RoomSubject:
         return self._progress_by_session[session_name]
 
     async def _wait_until(self, is_over: Callable[[], bool], seconds: float) -> bool:
-        """Call `is_over`, which looks at what the room has shown, every 0.05 s until it returns True, for
-        `seconds` at most. Return True if it did, and False if the time is up."""
+        """Wait for what a session or its room has to show, before the kit speaks on or leaves: call `is_over`
+        every 0.05 s until it returns True, for `seconds` at most. Return True if it did, and False if the
+        time is up."""
         deadline = asyncio.get_running_loop().time() + seconds
         while not is_over():
             if asyncio.get_running_loop().time() > deadline:

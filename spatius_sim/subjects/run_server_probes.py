@@ -40,8 +40,8 @@ from spatius_sim.protocol.messages import (
     LiveKitEgress,
 )
 from spatius_sim.protocol.ogg import OPUS_HZ, SAMPLES_PER_PACKET
+from spatius_sim.subjects.mistakes_on_purpose import ServerMistakes
 from spatius_sim.subjects.server_interruptions import ServerInterruptions
-from spatius_sim.subjects.server_mistakes import ServerMistakes
 from spatius_sim.subjects.server_sessions import PIECE_BYTES, SpeechToSend, make_plain_turn
 from spatius_sim.subjects.wait_for_events import chunks, loop_time
 from spatius_sim.trace.events import Awaited, Lane, Provocation, Provoked, TurnStarted, WaitEnded
@@ -252,7 +252,8 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
         all_answered = asyncio.Barrier(session_count)
 
         async def speak_in_session(name: str, sample_rate: int) -> None:
-            """Open the session of this name, wait for the others, and speak in it if it was confirmed."""
+            """Run one of the sessions of this probe: open it under this name, wait until the server has
+            answered all other sessions of the probe, and speak in it if the server confirmed it."""
             try:
                 configuration = ConfigureSession(sample_rate)
                 async with self._open_configured_session(name, configuration) as session:

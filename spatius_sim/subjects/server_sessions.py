@@ -137,8 +137,10 @@ class ServerSessions:
 
     @asynccontextmanager
     async def _open_session(self, *, token_in_query: bool = False) -> AsyncIterator[OpenSession]:
-        """Open a session with the Motion Server under test, with a new token; yield the session, and close it
-        afterwards. Record nothing. Raises UnreachableError if the session cannot be opened."""
+        """Open one of the sessions with the Motion Server under test, with a new token; yield the session,
+        and close it afterwards. If `token_in_query`, the token and the ids are sent in the URL, not in
+        headers. Record nothing: the caller records the session if it is part of a run. Raises
+        UnreachableError if the session cannot be opened."""
         token = await self._fetch_token()
         address = self._address
         async with self._access.open_session(
@@ -250,8 +252,9 @@ class ServerSessions:
         return confirmation.has_arrived()
 
     async def _send_first_frame(self, session_name: str, session: OpenSession, frame: str | bytes) -> None:
-        """Send the first frame of a session to the Motion Server under test, wait for an answer, and record
-        whether an answer came. If the answer is an error, wait also until the server closes the session."""
+        """Begin a session with the Motion Server under test: send the first frame of the session (as a rule,
+        its configuration), wait for an answer, and record whether an answer came. If the answer is an error,
+        wait also until the server closes the session."""
         any_answer = MessageWatch(self._recorder, session_name, lambda message: True)
         error = MessageWatch(self._recorder, session_name, lambda message: isinstance(message, ServerError))
         await self._send(session_name, session, frame)
@@ -355,8 +358,8 @@ class ServerSessions:
         return make_log_id(self._access.unix_time(), id_bytes)
 
     async def _wait_for_close(self, session_name: str) -> None:
-        """Wait until the Motion Server under test has closed a session in which it has sent an error. Record
-        whether it closed the session in time."""
+        """Wait until a session is closed by the Motion Server under test, because the server has answered the
+        first frame of the session with an error. Record whether it closed the session in time."""
         deadline = loop_time() + CLOSE_SECONDS + _LATE_CLOSE_SECONDS
 
         def is_closed() -> bool:

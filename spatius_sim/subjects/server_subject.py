@@ -11,8 +11,8 @@ from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.console_api import session_token_in
 from spatius_sim.protocol.errors import UnreachableError
 from spatius_sim.protocol.messages import ConfirmSession
+from spatius_sim.subjects.mistakes_on_purpose import UNKNOWN_KEY_SEED
 from spatius_sim.subjects.run_server_probes import LIVEKIT_CONFIGURATION, ServerProbing
-from spatius_sim.subjects.server_mistakes import UNKNOWN_KEY_SEED
 from spatius_sim.subjects.server_sessions import TOKEN_LIFE_SECONDS, record_frames
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.subjects.wait_for_events import MessageWatch, loop_time, wait_until
@@ -90,9 +90,9 @@ class ServerSubject(ServerProbing):
         """Do nothing: no connection is held between runs."""
 
     async def _accepts_egress(self) -> bool:
-        """Return whether the Motion Server under test confirms a session that asks for egress: the server
-        shall publish the motion in a LiveKit room. False if it sends another answer first, or none in time.
-        Nothing of this session comes into a trace."""
+        """Find out, when the kit attaches the Motion Server under test, whether the server confirms a session
+        that asks for egress, which is to publish the motion in a LiveKit room. Return False if it sends
+        another answer first, or none in time. Nothing of this session comes into a trace."""
         async with self._open_session() as session:
             await session.send(encode(LIVEKIT_CONFIGURATION))
             recorder = RealTimeRecorder()

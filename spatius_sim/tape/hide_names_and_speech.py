@@ -267,9 +267,13 @@ def _decode_long_base64(raw: str) -> list[bytes]:
 def _split_frame(
     raw: bytes, pieces: list[tuple[bytes, TapedPiece]], *, is_text: bool = False
 ) -> list[ContentPart]:
-    """Split a frame into parts for a tape: the pieces, and the bytes around them, in the order of the frame.
-    Each of `pieces` comes with the bytes that stand for it in the frame. A piece that does not occur is
-    ignored. If there would be more than MAX_PARTS parts, the rest of the frame stays in one."""
+    """Split a frame into parts for a tape, so that the audio and the motion in it (`pieces`) stand apart from
+    the rest: speech can then be hidden without a change of the bytes around it. Return the parts in the order
+    of the frame.
+
+    Each of `pieces` is a pair: the bytes of the frame that are replaced, and what stands on the tape in their
+    place. A piece whose bytes do not occur is ignored. If there would be more than MAX_PARTS parts, the rest
+    of the frame stays in one."""
     parts: list[ContentPart] = []
     occurring = [(piece_bytes, piece) for piece_bytes, piece in pieces if piece_bytes and piece_bytes in raw]
     for piece_bytes, piece in sorted(occurring, key=lambda pair: raw.index(pair[0])):
@@ -277,7 +281,8 @@ def _split_frame(
         # Still to come at least: the bytes before the piece, the piece, and the rest; one part is spare.
         if not found_bytes or len(parts) + 4 > MAX_PARTS:
             continue
-        # Base64 that was searched with its quotes gives them back to the bytes before it and after it.
+        # Short base64 was searched together with the quotes around it. They are no speech, so one is added to
+        # the part before it, and one to the part after it.
         quote = b'"' if is_text and piece_bytes[:1] == b'"' else b""
         parts += [_restore_literal(bytes_before + quote, is_text), piece]
         raw = quote + bytes_after

@@ -14,7 +14,7 @@ from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.plans.plan import Plan
-from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.connect_to_relay import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START, read_turn_start
 from spatius_sim.subjects.subject_base import Patience, Subject, canary_key

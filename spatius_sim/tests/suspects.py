@@ -336,7 +336,7 @@ class Hearing:
 
     def newly_broken(self, outcome: RuleOutcome) -> list[RuleOutcome]:
         """Outcomes of rules that were judged before, and that scenarios of this `outcome` have changed."""
-        return self._trial.find_changed_outcomes(outcome)
+        return self._trial.update_earlier_outcomes(outcome)
 
     def of_all_rules(self) -> dict[str, RuleOutcome]:
         """A whole run. A scenario of one rule may break another that was judged before, as in users' runs."""

@@ -15,7 +15,7 @@ PLANTED = {
     "a clock in a pure room": ("model/server/motion_answers.py", "time"),
     "a rule family that imports another": (
         "rules/relay/upstream_sessions.py",
-        "spatius_sim.rules.relay.motion",
+        "spatius_sim.rules.relay.motion_to_clients",
     ),
     "a rule of a server that imports one of a client": (
         "rules/server/access.py",

@@ -1,5 +1,5 @@
-"""Searches frames and texts for the secrets of a run, and puts stars in place of them. No other module does
-so.
+"""Searches frames, texts and the fields of events for the known secrets of a run, and puts stars in place of
+them. No other module does so.
 
 A secret is found plain, in upper or lower case, in base64 (of either alphabet, padded or not, wherever it
 begins), in hex, and under URL, JSON and Python escapes, also if it is escaped twice. A secret of fewer than
@@ -13,9 +13,10 @@ from base64 import b64encode
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from spatius_sim.trace.quick_secret_search import MarkedWords
@@ -37,6 +38,8 @@ compressed, could otherwise cost minutes and gigabytes."""
 
 _MAX_ESCAPE_LAYERS = 2
 """How often a secret may be escaped: each time a layer around the one before."""
+
+AnyDataclass = TypeVar("AnyDataclass")
 
 _ESCAPE = re.compile(
     rb"%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2}"
@@ -217,7 +220,27 @@ class KnownSecrets:
                 yield _whole_frame(raw)
             elif unescaped.escape_count:
                 for span in self._find_spans(unescaped.text, escape_layers - 1):
-                    yield unescaped.translate_span(span)
+                    yield unescaped.find_span_in_frame(span)
+
+
+def redact_text_fields(values: AnyDataclass, secrets: KnownSecrets) -> AnyDataclass:
+    """Return a copy of a dataclass, such as an event, with stars in place of the known secrets in each field
+    that is a text. Return the dataclass itself if no text holds a secret."""
+    changed_texts = {}
+    for name in _field_names(type(values)):  # type: ignore[arg-type]
+        text = getattr(values, name)
+        # Most texts of events are too short for a secret in any encoding.
+        if type(text) is str and len(text) >= SHORTEST_SECRET:
+            clean_text = secrets.redact_text(text)
+            if clean_text is not text:
+                changed_texts[name] = clean_text
+    return replace(values, **changed_texts) if changed_texts else values  # type: ignore[type-var]
+
+
+@cache
+def _field_names(dataclass_type: type[Any]) -> tuple[str, ...]:
+    """Return the names of all fields of this dataclass."""
+    return tuple(each.name for each in fields(dataclass_type))
 
 
 class _UnescapedText:
@@ -242,10 +265,11 @@ class _UnescapedText:
         self.text = bytes(text + raw[decoded_until:])
         self.escape_count = len(self._starts) // 2
 
-    def translate_span(self, span: _Span) -> _Span:
-        """Translate the place of a known secret in the unescaped `text` to its place in the frame. If its
-        encoding is "plain" (not encoded), but escapes stand in the frame at this place, the encoding becomes
-        "URL-encoded" or "escaped". Any other encoding keeps its name."""
+    def find_span_in_frame(self, span: _Span) -> _Span:
+        """Return the place in the frame of a known secret that was found in `text`, the frame with its
+        escapes (such as `%2F`) decoded. `span` is its place in `text`: the first byte, the end, and the
+        secret's encoding. If the encoding is "plain" (none), but escapes stand in the frame at this place, it
+        becomes "URL-encoded" or "escaped"; any other encoding keeps its name."""
         start, end = self._index_in_raw(span.start), self._index_in_raw(span.end)
         escapes = _ESCAPE.findall(self._raw, start, end)
         encoding = span.encoding

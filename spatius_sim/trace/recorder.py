@@ -23,9 +23,9 @@ from spatius_sim.trace.events import (
     TraceHeader,
     Value,
 )
-from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
+from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets, redact_text_fields
 from spatius_sim.trace.read_frames import read_frame, read_upstream
-from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
+from spatius_sim.trace.secrets_in_messages import redact_frame
 from spatius_sim.wires import Wire
 from spatius_sim.wires.events import RelayEvent, Speak
 
@@ -209,7 +209,7 @@ class Recorder:
         event to it. Then call `on_event` with the event, and `on_change`."""
         frame_size = len(content.raw) if isinstance(content, (Sent, Received)) else 0
         if not frame_size:  # The frame in a Sent or Received has been searched for secrets already.
-            content = redact_texts(content, self.secrets)
+            content = redact_text_fields(content, self.secrets)
         event = Event(self._event_count, self.clock_ns(), lane, connection, content)
         if self._events is not None and self._count_event_unless_full(frame_size):
             self._undecoded += (event.at_ns, connection, event, _NOT_SENT_BY_KIT, _ANSWERS_NOTHING)

@@ -1,14 +1,12 @@
-"""Takes secrets out of messages and events, and learns new secrets from the fields that hold them."""
+"""Takes secrets out of messages, and learns new secrets from the fields that hold them."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
-from functools import cache
-from typing import Any, TypeVar
+from dataclasses import replace
 from urllib.parse import urlsplit, urlunsplit
 
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput, ConfigureSession, MotionResponse
-from spatius_sim.trace.known_secrets import SHORTEST_SECRET, KnownSecrets
+from spatius_sim.trace.known_secrets import KnownSecrets
 from spatius_sim.trace.secrets_in_settings_and_urls import (
     is_plain_setting,
     is_secret_name,
@@ -18,8 +16,6 @@ from spatius_sim.trace.secrets_in_settings_and_urls import (
 
 _USUAL_FRAMING = 36
 """Bytes around the audio of a message with an id of the usual form and nothing else."""
-
-AnyEvent = TypeVar("AnyEvent")
 
 
 def redact_frame(raw: bytes, message: object, secrets: KnownSecrets, holder: str = "") -> bytes:
@@ -40,26 +36,6 @@ def redact_frame(raw: bytes, message: object, secrets: KnownSecrets, holder: str
             redacted = _redact_egress_secrets(message)
             raw = raw if redacted == message else encode(redacted)
     return secrets.redact(raw)[0]
-
-
-def redact_texts(event: AnyEvent, secrets: KnownSecrets) -> AnyEvent:
-    """Take the known secrets out of an event (or another dataclass): return a copy with stars in place of the
-    secrets in its text fields. Return the event itself if no text holds a secret."""
-    changed_texts = {}
-    for name in _field_names(type(event)):  # type: ignore[arg-type]
-        text = getattr(event, name)
-        # Most texts of events are too short for a secret in any encoding.
-        if type(text) is str and len(text) >= SHORTEST_SECRET:
-            clean_text = secrets.redact_text(text)
-            if clean_text is not text:
-                changed_texts[name] = clean_text
-    return replace(event, **changed_texts) if changed_texts else event  # type: ignore[type-var]
-
-
-@cache
-def _field_names(dataclass_type: type[Any]) -> tuple[str, ...]:
-    """Return the names of all fields of this dataclass."""
-    return tuple(field.name for field in fields(dataclass_type))
 
 
 def _secrets_of_egress(message: ConfigureSession) -> Iterator[str]:

@@ -120,7 +120,7 @@ class VirtualMotionServer:
         admission = self._scenario_player.admit_token_request(app_id)
         token, answer = "", None
         try:
-            if await self._apply_scenario(admission, Moment.TOKEN, ""):
+            if await self._is_answered_after_faults(admission, Moment.TOKEN, ""):
                 token = self._access.issue_session_token(api_key, body, now, self._make_log_id())
                 answer = token_answer(SESSION_TOKENS_PATH, token)
         except RequestRefusedError as refused:
@@ -147,7 +147,7 @@ class VirtualMotionServer:
         asked_for = [*faults_of(app_id, avatar_id), *self._plan.make_faults(session_count)]
         faults = self._scenario_player.faults_of_new_connection(app_id, avatar_id, asked_for)
         try:
-            is_answered = await self._apply_scenario(
+            is_answered = await self._is_answered_after_faults(
                 faults.admit_upgrade(), Moment.UPGRADE, connection, avatar_id
             )
             if is_answered:
@@ -180,14 +180,15 @@ class VirtualMotionServer:
         """Make a new log id from the virtual time and seeded random numbers."""
         return make_log_id(self.loop.unix_time(), self._random.randbytes(NANOID_LENGTH))
 
-    async def _apply_scenario(
+    async def _is_answered_after_faults(
         self, admission: Admission, moment: Moment, connection: str, avatar_id: str = ""
     ) -> bool:
-        """Apply the faults of the scenario to a token request or an upgrade (`moment`): record them, and wait
-        if the request is to be delayed or stalled. Return whether the request gets an answer. Raises
-        RequestRefusedError if the scenario refuses it.
+        """Let the faults of the scenario happen to a request that came to the virtual Motion Server: record
+        them, and wait in virtual time if the request is to be delayed or stalled. Return whether the virtual
+        Motion Server answers the request. Raises RequestRefusedError if the scenario refuses it.
 
-        `admission` holds the faults, the delay in seconds, and how the request ends."""
+        `admission` holds the faults, the delay in seconds, and how the request ends. `moment` says which kind
+        of request it is: for a token, or for an upgrade."""
         for fault in admission.faults:
             self.sink.emit(Lane.KIT, connection, fault)
         if admission.wait:

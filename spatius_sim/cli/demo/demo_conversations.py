@@ -18,9 +18,9 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.reporting.summary import RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.judge_trace import judge
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.subjects.relay.avatar_client import AvatarClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import canary_key
 from spatius_sim.trace.decoder_events import (
     AudioOnlyEntered,
@@ -119,7 +119,7 @@ async def _start_setup(seed: int, title: str) -> AsyncIterator[DemoSetup]:
     recorder = RealTimeRecorder(wire=wire)
     conversation_ids = (f"conversation-{number}" for number in count(1))
     async with SocketMotionServer(seed=seed, sink=recorder) as server:
-        relay = await start_reference_relay(server, canary_key(seed))
+        relay = await embed_reference_relay(server, canary_key(seed))
         try:
             recorder.start(TraceHeader("relay", _WIRE, seed, title, __version__))
             async with RelayClient(RelayAddress(relay_url(relay)), wire, recorder, CLIENT) as client:

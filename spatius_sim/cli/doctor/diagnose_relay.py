@@ -14,7 +14,7 @@ from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.start_turns import CLIENT_AUDIO_START
 from spatius_sim.subjects.subject_base import Subject, WorkLoop
 from spatius_sim.trace.events import Closed, Lane, Opened, Received, Refused, TokenRequested, Trace
-from spatius_sim.trace.secrets_in_messages import redact_texts
+from spatius_sim.trace.known_secrets import redact_text_fields
 from spatius_sim.wires.events import Audio, Interrupted, Motion, NotUnderstood, Ready
 
 _SAMPLES, _CHUNK_BYTES = 8000, 3200
@@ -93,7 +93,7 @@ def _diagnose_once(settings: Settings) -> tuple[RelayDiagnosis, list[str]]:
             [] if diagnosis.unreachable else list_turn_offers(subject.target, subject.wire, settings.wire)
         )
         diagnosis = replace(diagnosis, last_output=last_output, unknown_path=run.unknown_path)
-        return redact_texts(diagnosis, run.secrets), turn_offers
+        return redact_text_fields(diagnosis, run.secrets), turn_offers
     finally:
         run.close()
 

@@ -26,7 +26,7 @@ def doctor(target: str | None, conformance: str | None, **option_values: Any) ->
 
     Says what was looked at, and what to do; exits with 6 if something stands in the way of a whole turn.
     """
-    from spatius_sim.cli.doctor import doctor_findings
+    from spatius_sim.cli.doctor import findings_and_advice
     from spatius_sim.cli.doctor.diagnose_relay import diagnose
     from spatius_sim.engine.conformance_file import find_conformance_file
 
@@ -37,17 +37,20 @@ def doctor(target: str | None, conformance: str | None, **option_values: Any) ->
     if not values.get("target"):
         raise UsageError("which relay? spatius-sim doctor ws://..., or a conformance.yaml with a target")
     settings = make_checked_settings(fill_in_http_wire(values))
-    findings_about_us = [*doctor_findings.version_findings(), doctor_findings.telemetry_finding(Path.cwd())]
+    findings_about_us = [
+        *findings_and_advice.version_findings(),
+        findings_and_advice.telemetry_finding(Path.cwd()),
+    ]
     try:
         diagnosis = diagnose(settings)
     except UsageError as error:
         port = settings.motion_server_port
         if port is None or f"port {port}" not in str(error):
             raise
-        findings, last_output = [doctor_findings.port_finding(port, str(error))], ""
+        findings, last_output = [findings_and_advice.port_finding(port, str(error))], ""
     else:
-        findings = list(doctor_findings.relay_findings(diagnosis, settings))
-        last_output = doctor_findings.last_output_line(diagnosis)
+        findings = list(findings_and_advice.relay_findings(diagnosis, settings))
+        last_output = findings_and_advice.last_output_line(diagnosis)
     for finding in filter(None, [*findings_about_us, *findings]):
         print_short_lines(f"{'ok ' if finding.is_ok else 'NO '} {finding.observation}")
         if finding.advice:

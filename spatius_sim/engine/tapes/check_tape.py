@@ -1,19 +1,18 @@
 """Judges tapes: every rule that a tape can exercise, over all its runs."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from spatius_sim import __version__
-from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.failure_evidence import failure_of
 from spatius_sim.engine.run_profiles import DEFAULT_LEVEL
 from spatius_sim.engine.select_rules import rules_to_judge
-from spatius_sim.engine.tapes.tape_settings import TapeSettings
+from spatius_sim.engine.tapes.tape_settings import TapeSettings, read_baseline_for_tape
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.reporting.compare_with_baseline import Baseline, compare_with_baseline
+from spatius_sim.reporting.compare_with_baseline import compare_with_baseline
 from spatius_sim.reporting.summary import Failure, RuleOutcome, Summary
 from spatius_sim.rules.catalogue import REVISION, RULES, find_rule
 from spatius_sim.rules.findings import Judgement, Verdict
@@ -110,19 +109,9 @@ def _make_summary(
     )
     if not values.get("baseline"):
         return summary
-    baseline = _read_tape_baseline(Path(values["baseline"]), list(tallies))
+    baseline = read_baseline_for_tape(Path(values["baseline"]), list(tallies))
     remarks = compare_with_baseline(baseline, outcomes, date.today())
     return replace(summary, known=remarks.tolerated, complaints=remarks.complaints)
-
-
-def _read_tape_baseline(path: Path, subject_kinds: Sequence[str]) -> Baseline:
-    """Return the baseline (the list of known failures) in the file `path`, for a tape with these kinds of
-    subject. All its entries are marked as flaky: a rule that was broken in one recording may be kept in the
-    next."""
-    baseline = read_baseline(path, *subject_kinds)
-    return replace(
-        baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}
-    )
 
 
 def _subjects_on(trace: Trace) -> tuple[str, ...]:
@@ -155,17 +144,16 @@ def _add_judgement(tally: _Tally, judgement: Judgement, path: Path, trace: Trace
 
 
 def _fails_by_itself(rule_id: str, tallies: Mapping[str, _Tally], visited: tuple[str, ...] = ()) -> bool:
-    """Return whether some run on the tape broke this rule, and no other rule that failed by itself caused
-    that. `tallies` says by rule id what the runs showed. `visited` are the rules that this recursion has come
-    through: two rules may each be a cause of the other, and it must end."""
-    not_causes = {*visited, rule_id}
-    return any(
-        not any(
-            _fails_by_itself(cause, tallies, (*visited, rule_id))
-            for cause in causes.intersection(tallies) - not_causes
-        )
-        for causes in tallies[rule_id].failures
-    )
+    """Return whether this rule fails by itself on the tape: some run broke it, and none of the rules from
+    which this breach may follow (its causes) fails by itself. `tallies` holds by rule id what the runs
+    showed; the keys of `failures` in it are the causes of each breach. `visited` are the rules that this
+    recursion has come through: two rules may each be a cause of the other, and it must end."""
+    visited = (*visited, rule_id)
+    for causes in tallies[rule_id].failures:
+        causes_to_check = causes.intersection(tallies).difference(visited)
+        if not any(_fails_by_itself(cause, tallies, visited) for cause in causes_to_check):
+            return True
+    return False
 
 
 def _outcome_of_tally(rule_id: str, tally: _Tally, failed_rules: Set[str]) -> RuleOutcome:

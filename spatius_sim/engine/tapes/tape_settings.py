@@ -1,16 +1,18 @@
-"""The settings of a run that judges tapes."""
+"""The settings of a run that judges tapes, and the baseline that they name."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from spatius_sim.engine.baseline_file import read_baseline
 from spatius_sim.engine.conformance_file import ConformanceFile, find_conformance_file
 from spatius_sim.engine.option_table import REPORT_OPTIONS
 from spatius_sim.engine.run_profiles import DEFAULT_LEVEL
 from spatius_sim.engine.select_rules import levels_judged_at
 from spatius_sim.protocol.did_you_mean import suggest_names
 from spatius_sim.protocol.errors import UsageError
+from spatius_sim.reporting.compare_with_baseline import Baseline
 from spatius_sim.wires.optional_features import FEATURES
 
 
@@ -50,6 +52,16 @@ def settings_of_tapes(option_values: Mapping[str, Any], folder: Path) -> TapeSet
         except UsageError as error:
             raise file.add_file_and_line(error) from error
     return TapeSettings(set_values, file)
+
+
+def read_baseline_for_tape(path: Path, subject_kinds: Sequence[str]) -> Baseline:
+    """Return the baseline (the list of known failures) that the settings for a tape name by its `path`. The
+    tape holds these kinds of subject. All its entries are marked as flaky: a rule that was broken in one
+    recording may be kept in the next."""
+    baseline = read_baseline(path, *subject_kinds)
+    return replace(
+        baseline, known={rule_id: replace(known, flaky=True) for rule_id, known in baseline.known.items()}
+    )
 
 
 def _check_level_and_features(values: Mapping[str, Any]) -> None:

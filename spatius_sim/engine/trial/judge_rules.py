@@ -13,7 +13,7 @@ from spatius_sim.engine.search_failing_plan import (
     shortest_failing,
     smallest_failing,
 )
-from spatius_sim.engine.trial.repeat_scenarios import ScenarioRepeater
+from spatius_sim.engine.trial.confirm_breaches import BreachConfirmer
 from spatius_sim.engine.trial.run_scenarios import OutOfTimeError
 from spatius_sim.net.client.testee_connection import TesteeError
 from spatius_sim.plans.plan import Plan
@@ -35,7 +35,7 @@ def _no_shorter_plans(plan: object) -> tuple[()]:
 
 
 @dataclass(slots=True)
-class Trial(ScenarioRepeater[P]):
+class Trial(BreachConfirmer[P]):
     """Judges a subject. Every plan is run once, and judged by all rules. Every breach that was seen is
     reported.
 
@@ -132,7 +132,7 @@ class Trial(ScenarioRepeater[P]):
 
         try:
             while (plan := find_smallest_failing()) is not None and not fatal_errors:
-                self._repeat_plans_of_causes(rule_id, plan)
+                self._confirm_causes_first(rule_id, plan)
                 if not self._findings.may_fail(rule_id, plan):
                     continue
                 failed_outcome = self._confirm_by_repeating(rule_id, plan, len(judgements))
@@ -147,7 +147,7 @@ class Trial(ScenarioRepeater[P]):
         except UnreachableError as error:
             return self._outcome_if_lost_now(rule_id, self.secrets.redact_text(str(error)), len(judgements))
         if self._findings.unconfirmed_plans.get(rule_id):
-            return self._outcome_if_not_repeated(rule_id, len(judgements))
+            return self._outcome_if_unconfirmed(rule_id, len(judgements))
         blocked_outcome = self._outcome_if_blocked(rule_id, judgements.values())
         if blocked_outcome is not None:
             return blocked_outcome
@@ -165,33 +165,38 @@ class Trial(ScenarioRepeater[P]):
         if not self._clean_turn_completed:
             self._plans_before_first_turn[rule_id] = tuple(judgements)
         if outcome.verdict in (Verdict.UNEXERCISED, Verdict.INCONCLUSIVE) and not outcome.blocked_by:
-            return self._repeat_plans_that_broke(rule_id) or outcome
+            return self._confirm_breaches(rule_id) or outcome
         return outcome
 
     def conclude_early(self, rule_id: str, reason: str, plan_count: int = 0) -> RuleOutcome:
         """Return the outcome of a rule that is not judged any further, for this reason: UNEXERCISED, unless a
         plan of another rule broke the rule. `plan_count` plans were run for it."""
         unexercised = RuleOutcome(rule_id, Verdict.UNEXERCISED, 0, plan_count, reason=reason)
-        return self._outcomes_of_losses.get(rule_id) or self._repeat_plans_that_broke(rule_id) or unexercised
+        return self._outcomes_of_losses.get(rule_id) or self._confirm_breaches(rule_id) or unexercised
 
-    def find_changed_outcomes(self, outcome: RuleOutcome) -> list[RuleOutcome]:
-        """Note that a rule was judged with this `outcome`, and return new outcomes of rules that were judged
-        earlier. These are: FAILED or INCONCLUSIVE, if a plan of another rule has broken the rule since, or a
-        relay was lost in one; UNEXERCISED, if a rule that has failed since blocks it; and a second outcome of
-        each rule that was INCONCLUSIVE only because the subject had completed no turn."""
+    def update_earlier_outcomes(self, outcome: RuleOutcome) -> list[RuleOutcome]:
+        """Note that a rule was judged with this `outcome`, and return the new outcomes of rules that were
+        judged before it, and whose earlier outcomes are no longer true: because a plan of another rule has
+        broken them; because a rule has failed without which they cannot be judged; or because the subject had
+        completed no turn then, and has completed one now."""
         if outcome.verdict in (Verdict.PASSED, Verdict.UNEXERCISED) and not outcome.blocked_by:
             self._unbroken_rules[outcome.rule_id] = None
+        newly_broken = self._judge_newly_broken_rules()
+        return newly_broken + self._take_back_blocked_passes() + self._judge_again_after_first_turn()
+
+    def _judge_newly_broken_rules(self) -> list[RuleOutcome]:
+        """Return a new outcome for each rule that no plan had broken when it was judged, but that the plan of
+        another rule has broken since: FAILED if the breach is confirmed by repeating that plan, otherwise
+        INCONCLUSIVE. A rule that says how a relay was lost gets the outcome that the loss gave it."""
         newly_broken = [
             new_outcome
             for rule_id in self._unbroken_rules
-            if (
-                new_outcome := self._outcomes_of_losses.get(rule_id) or self._repeat_plans_that_broke(rule_id)
-            )
+            if (new_outcome := self._outcomes_of_losses.get(rule_id) or self._confirm_breaches(rule_id))
         ]
         for new_outcome in newly_broken:
             del self._unbroken_rules[new_outcome.rule_id]
             self._plans_of_passed.pop(new_outcome.rule_id, None)
-        return newly_broken + self._take_back_blocked_passes() + self._judge_again_after_first_turn()
+        return newly_broken
 
     def _judge_again_after_first_turn(self) -> list[RuleOutcome]:
         """Return new outcomes for the rules whose plans were run before the subject completed its first turn.
@@ -239,7 +244,7 @@ class Trial(ScenarioRepeater[P]):
                 failure = Failure(breaches[0].expected, breaches[0].actual, str(plan), "", confirmed=False)
                 return RuleOutcome(rule_id, Verdict.FAILED, judgements[rule_id].exercised, 1, failure=failure)
         if self._findings.unconfirmed_plans.get(rule_id):
-            return self._outcome_if_not_repeated(rule_id, 1)
+            return self._outcome_if_unconfirmed(rule_id, 1)
         return RuleOutcome(rule_id, Verdict.INCONCLUSIVE, reason=self._unreachable)
 
     def _outcome_if_lost_now(self, rule_id: str, reason: str, plan_count: int) -> RuleOutcome:

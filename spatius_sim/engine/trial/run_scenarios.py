@@ -16,7 +16,8 @@ from spatius_sim.engine.detect_dead_subject import (
     shows_life,
     waits_for_turns,
 )
-from spatius_sim.engine.failure_evidence import failure_of, find_reasons_not_understood
+from spatius_sim.engine.failure_evidence import failure_of
+from spatius_sim.engine.messages_not_understood import find_reasons_not_understood
 from spatius_sim.engine.search_failing_plan import P
 from spatius_sim.engine.tapes.run_tape_header import suite_header
 from spatius_sim.engine.trial.seen_breaches import SeenBreaches, Sighting
@@ -304,10 +305,10 @@ class ScenarioRunner(Generic[P]):
                 self._outcomes_of_losses.setdefault(rule_id, outcome)
 
     def _make_failure(self, sighting: Sighting[P], *, confirmed: bool) -> Failure:
-        """Return the failure for a report from a `sighting`: a scenario that broke a rule, with its judgement
-        and its trace. The breach that is shown is the first that no failed rule explains. Save the trace as a
-        tape; if that fails, note why, and the failure names no tape. `confirmed`: whether the rule was broken
-        again when the scenario was repeated."""
+        """After a scenario was run and broke a rule (a `sighting`), save its trace as a tape, and return the
+        failure for the report. If there are several breaches, the failure shows the first that does not
+        follow from another failed rule. If the tape cannot be saved, note why, and the failure names no tape.
+        `confirmed`: whether the rule was broken again when the scenario was run again."""
         path = self.traces / f"{sighting.judgement.rule_id}.tape"
         breach = (self._findings.breaches_that_count(sighting.judgement) or sighting.judgement.broken)[0]
         failure = failure_of(breach, sighting.trace, str(sighting.plan), path, confirmed=confirmed)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import command_without_secrets
+from spatius_sim.trace.secrets_in_commands import command_without_secrets
 
 _LINES_KEPT = 50
 _LINES_SHOWN = 5

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from spatius_sim.net.start_guarded_process import GuardedProcess
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
-from spatius_sim.trace.secrets_in_settings_and_urls import command_without_secrets
+from spatius_sim.trace.secrets_in_commands import command_without_secrets
 
 _LARGEST_LINE = 16 * 1_048_576
 _LINES_KEPT = 20

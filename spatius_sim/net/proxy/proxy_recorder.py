@@ -32,9 +32,9 @@ from spatius_sim.trace.events import (
     TokenRequested,
     Undecodable,
 )
-from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets
+from spatius_sim.trace.known_secrets import MAX_SECRETS, KnownSecrets, redact_text_fields
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
+from spatius_sim.trace.secrets_in_messages import redact_frame
 from spatius_sim.trace.secrets_in_settings_and_urls import secrets_in_header, secrets_in_url
 
 _UPSTREAM = Lane.UPSTREAM
@@ -320,7 +320,7 @@ class ProxyRecorder:
 
     def _emit_event(self, at_ns: int, lane: Lane, connection: str, content: EventKind) -> None:
         """Call `on_event` for an event at the proxy that is not a frame, without its secrets."""
-        self._on_event(Event(0, at_ns, lane, connection, redact_texts(content, self._secrets)))
+        self._on_event(Event(0, at_ns, lane, connection, redact_text_fields(content, self._secrets)))
 
 
 def _find_issued_token(answer_body: bytes) -> str:

@@ -1,4 +1,5 @@
-"""Keeps the sessions of our Motion Server and their newest events, for the control interface."""
+"""Keeps the sessions of our Motion Server, or of a recording proxy, and their newest events, for the control
+interface."""
 
 import time
 from collections import deque
@@ -7,11 +8,12 @@ from dataclasses import dataclass, field
 from time import monotonic_ns
 from typing import Any, NamedTuple
 
-from spatius_sim.trace.events import Closed, EventKind, Lane, Received, Sent
-from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.protocol.messages import ConfirmSession
+from spatius_sim.trace.events import Closed, Event, EventKind, Lane, Opened, Received, Sent
+from spatius_sim.trace.known_secrets import KnownSecrets, redact_text_fields
 from spatius_sim.trace.read_frames import read_upstream
 from spatius_sim.trace.recorder import Sink
-from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
+from spatius_sim.trace.secrets_in_messages import redact_frame
 
 MAX_EVENTS = 20_000
 MAX_BYTES = 16 * 1_048_576
@@ -94,7 +96,7 @@ class SessionLog:
         on to `next_sink`, such as a recorder. `connection` names the session; "" for an event of no
         session."""
         self.next_sink.emit(lane, connection, content)
-        content = redact_texts(content, self.secrets)
+        content = redact_text_fields(content, self.secrets)
         self._newest_fields += (monotonic_ns(), lane, connection, content, _NOT_SENT, _ANSWERS_NOTHING)
         self._add_bytes_to_block(len(getattr(content, "raw", b"")))
 
@@ -223,3 +225,23 @@ class SessionLog:
             oldest_block = full_blocks.popleft()
             byte_count -= oldest_block.size
             field_count -= len(oldest_block.fields)
+
+
+def add_proxy_event_to_session_log(session_log: SessionLog, event: Event) -> None:
+    """Add an event of the recording proxy to the session log, from which the inspector page shows sessions
+    while they are recorded. A frame is kept; an opened or closed connection begins or ends a session."""
+    content = event.content
+    if type(content) is Received:  # Nearly all events are frames.
+        session_log.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=False)
+    elif type(content) is Sent:
+        if isinstance(content.value, ConfirmSession) and event.connection in session_log.open_sessions:
+            session_log.open_sessions[event.connection].connection_id = content.value.connection_id
+        session_log.keep_frame(event.at_ns, event.lane, event.connection, content.raw, sent=True)
+    elif isinstance(content, Opened):
+        record = SessionRecord(event.connection, "", content.app_id, content.avatar_id, time.time())
+        session_log.add_session(record)
+        session_log.emit(event.lane, event.connection, content)
+    elif isinstance(content, Closed) and event.connection in session_log.open_sessions:
+        session_log.end_session(event.connection, content)
+    else:
+        session_log.emit(event.lane, event.connection, content)

@@ -20,8 +20,8 @@ from spatius_sim.reporting.timeline.build_timeline import (
 from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind
-from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
+from spatius_sim.story.frames_and_closes_at_server import is_kit_client_of_server
 from spatius_sim.trace.events import (
     Event,
     Injected,

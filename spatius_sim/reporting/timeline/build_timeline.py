@@ -8,7 +8,7 @@ from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import Mark, MarkKind, Timeline, choose_marks
 from spatius_sim.rules.findings import Owed
-from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
+from spatius_sim.story.frames_and_closes_at_server import is_kit_client_of_server
 from spatius_sim.trace.event_text import describe_wait
 from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, Trace, TurnStarted, WaitEnded
 from spatius_sim.wires.events import Motion

@@ -17,7 +17,7 @@ from spatius_sim.reporting.timeline.build_timeline import (
 from spatius_sim.reporting.timeline.client_dialogue import label_call
 from spatius_sim.reporting.timeline.event_labels import EventLabel, label_event
 from spatius_sim.reporting.timeline.timeline import MarkKind
-from spatius_sim.story.frames_to_motion_server import is_kit_client_of_server
+from spatius_sim.story.frames_and_closes_at_server import is_kit_client_of_server
 from spatius_sim.trace.events import Event, Lane, SecretKnown, Trace
 from spatius_sim.wires.testee_messages import TesteeAnswer, TesteeRequest
 

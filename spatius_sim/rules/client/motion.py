@@ -1,15 +1,17 @@
-"""C rules on motion: what must be rendered, and what must be discarded."""
+"""C rules on motion that can be decoded: what must be rendered, and what must be discarded."""
 
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.judge_harm import (
+from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
+from spatius_sim.rules.shared_by_client_rules import (
+    find_raised_errors,
     judge_audio,
+    judge_discarded_motion,
     judge_motion,
     judge_stalls,
     judge_thrown_errors,
 )
-from spatius_sim.rules.rule import SHOWN, Advice, Level, Provenance, rule
 from spatius_sim.story.client_story import (
     AUDIO_TOLERANCE_MS,
     IDS,
@@ -79,8 +81,9 @@ def check_rendered_motion(story: ClientStory) -> Iterator[Kept | Broken]:
 
 
 def _waits_for_all_motion(story: ClientStory, observation: Observation) -> bool:
-    """Return whether a client that waits for motion before it plays audio (in strictSync) has played none, as
-    if none of the motion of this conversation had come. It must have had enough time to begin."""
+    """Return whether a client wrongly waits for motion that it was given: it rendered none of it, and as it
+    waits for motion before it plays audio (in strictSync), it has played no audio either. It must have had
+    enough time to begin, and nothing else may be the cause."""
     current = observation.conversation
     has_shown_nothing = current is not None and current.last_shown < 0 and not observation.own
     is_at_start = observation.played is not None and observation.played <= story.samples(AUDIO_TOLERANCE_MS)
@@ -149,9 +152,9 @@ def check_mismatched_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check motion that was given with another id than that of the current conversation. The call must raise
     no error, and the client must never render the motion. Motion that came when its conversation may have
     been over (Kind.OVER) must not be rendered in a later one."""
-    yield from _find_raised_errors(story, Kind.MISMATCH)
-    yield from _judge_discarded_motion(story, Kind.OVER, "")
-    yield from _judge_discarded_motion(story, Kind.MISMATCH, "C-MISMATCH")
+    yield from find_raised_errors(story, Kind.MISMATCH)
+    yield from judge_discarded_motion(story, Kind.OVER, "")
+    yield from judge_discarded_motion(story, Kind.MISMATCH, "C-MISMATCH")
     yield from judge_stalls(story, "C-MISMATCH")
 
 
@@ -175,8 +178,8 @@ def check_mismatched_motion(story: ClientStory) -> Iterator[Kept | Broken]:
 def check_early_motion(story: ClientStory) -> Iterator[Kept | Broken]:
     """Check motion that was given before any audio: the call must raise no error, and the client must never
     render the motion."""
-    yield from _find_raised_errors(story, Kind.EARLY)
-    yield from _judge_discarded_motion(story, Kind.EARLY, "C-EARLY")
+    yield from find_raised_errors(story, Kind.EARLY)
+    yield from judge_discarded_motion(story, Kind.EARLY, "C-EARLY")
     yield from judge_stalls(story, "C-EARLY")
 
 
@@ -202,7 +205,7 @@ def check_interrupts(story: ClientStory) -> Iterator[Kept | Broken]:
     comes with the old id is "silently dropped" (seed:002): its call must raise no error, and the motion must
     not be rendered. The interrupt of a conversation must raise no error either."""
     yield from judge_thrown_errors(story, "interrupt")
-    yield from _find_raised_errors(story, Kind.LATE)
+    yield from find_raised_errors(story, Kind.LATE)
     for observation in story.observations:
         stale_calls = [
             call for _, call in observation.foreign if call.kind is Kind.MATCH and _was_interrupted(call)
@@ -211,7 +214,7 @@ def check_interrupts(story: ClientStory) -> Iterator[Kept | Broken]:
             actual = "motion from before the interrupt was rendered"
             yield Broken("cleared motion", actual, (stale_calls[0].seq, observation.seq))
     yield from judge_audio(story, "C-INTERRUPT")
-    yield from _judge_discarded_motion(story, Kind.LATE, "C-INTERRUPT")
+    yield from judge_discarded_motion(story, Kind.LATE, "C-INTERRUPT")
     yield from judge_stalls(story, "C-INTERRUPT")
 
 
@@ -242,112 +245,6 @@ def check_unknown_fields(story: ClientStory) -> Iterator[Kept | Broken]:
     yield from judge_stalls(story, "C-UNKNOWN")
 
 
-@rule(
-    "C-EMPTY-STICKY",
-    Level.MUST,
-    "in audio-only, later motion for that session MUST be ignored",
-    "seed:002",
-    Provenance.DOCUMENTED,
-    presumes=(
-        "C-ID",
-        "C-ID-NEW",
-    ),
-    needs=SHOWN,
-    advice=Advice(
-        "the face jumps: it was at rest, and moves again in mid-sentence",
-        "audio-only is not remembered for the conversation",
-        "ignore all motion of a conversation that has become audio-only",
-    ),
-)
-def check_motion_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check motion for a conversation that an empty list of motion had made audio-only: the client must never
-    render it."""
-    yield from _judge_discarded_motion(story, Kind.STICKY, "")
-
-
-@rule(
-    "C-EMPTY-SCOPE",
-    Level.MUST,
-    "the session after one that was audio-only MUST start with motion again",
-    'seed:002 ("for that session")',
-    Provenance.DOCUMENTED,
-    presumes=(
-        "C-ID",
-        "C-ID-NEW",
-    ),
-    needs=SHOWN,
-    advice=Advice(
-        "after one sentence without motion the face stays still for ever",
-        "audio-only is remembered for the client instead of for the conversation",
-        "begin each conversation with motion on",
-    ),
-)
-def check_motion_of_next_session(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check the conversation (the rule calls it session) after one that was audio-only: its motion must be
-    rendered again."""
-    yield from judge_motion(story, "C-EMPTY-SCOPE")
-
-
-@rule(
-    "C-EMPTY-MISMATCH",
-    Level.MUST,
-    "an empty list with a mismatched id MUST NOT switch anything",
-    "seed:002 (discarded)",
-    Provenance.DOCUMENTED,
-    presumes=(
-        "C-ID",
-        "C-ID-NEW",
-    ),
-    needs=(IDS, *SHOWN),
-    advice=Advice(
-        "an empty list that comes late stills the face of the sentence after it",
-        "the list is looked at before the id",
-        "compare the id first, and discard whatever has another one",
-    ),
-)
-def check_mismatched_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check conversations in which an empty list of motion came with the id of another one. The call must
-    raise no error ("silently dropped", seed:002), and the motion of the current conversation must still be
-    rendered: such a list must not make it audio-only."""
-    yield from _find_raised_errors(story, Kind.EMPTY_MISMATCH)
-    yield from judge_motion(story, "C-EMPTY-MISMATCH")
-    yield from judge_stalls(story, "C-EMPTY-MISMATCH")
-
-
-def _find_raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
-    """Yield Broken for each call with motion of this kind at which the client raised an error."""
-    for call in story.motion_calls:
-        if call.kind is kind and call.error is not None:
-            yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
-
-
 def _was_interrupted(call: MotionCall) -> bool:
-    """Return whether the conversation to which this motion was given was interrupted."""
+    """Return whether the conversation to which this motion was given was interrupted afterwards."""
     return call.conversation is not None and call.conversation.interrupted
-
-
-def _judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge each call that gave the client motion which must be discarded; `kind` says why it must. Yield
-    Broken if the client rendered the motion, and Kept if it did not, as far as it was observed.
-
-    With a `rule_id`, also judge whether the client still rendered its other motion afterwards. With "", do
-    not."""
-    calls = [call for call in story.motion_calls if call.kind is kind]
-    for call in calls:
-        showing_observations = [
-            observation
-            for observation in story.observations
-            if any(origin is call for _, origin in observation.foreign)
-        ]
-        observed_later = any(
-            observation.moved for observation in story.observations if observation.seq > call.seq
-        )
-        if showing_observations:
-            seqs = call.seq, showing_observations[0].seq
-            # A client that keeps motion with another id also keeps motion that comes before any audio.
-            causes = ("C-MISMATCH",) if kind is Kind.EARLY else ()
-            yield Broken(f"motion {kind.value} discarded", f"motion {kind.value} was rendered", seqs, causes)
-        elif observed_later:
-            yield Kept()
-    if rule_id:
-        yield from judge_motion(story, rule_id)

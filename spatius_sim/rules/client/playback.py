@@ -1,16 +1,16 @@
-"""C rules on playback: states, pauses, ends, and audio that plays on without its motion."""
+"""C rules on playback: states, pauses, ends, and audio that plays on or stalls while its motion is late."""
 
 from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.rules.judge_harm import (
+from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
+from spatius_sim.rules.shared_by_client_rules import (
     judge_audio,
     judge_motion,
     judge_stalls,
     judge_thrown_errors,
 )
-from spatius_sim.rules.rule import MODES, PLAYED, Advice, Level, Provenance, rule
-from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
+from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
 _LONGEST_DRY_MS = 10_000
@@ -115,58 +115,6 @@ def check_audio_without_end_mark(story: ClientStory) -> Iterator[Kept | Broken]:
 
 
 @rule(
-    "C-EMPTY",
-    Level.MUST,
-    "no list, or one with no elements, with the current id MUST make that session audio-only, "
-    "and the audio plays to its end",
-    "seed:002",
-    Provenance.DOCUMENTED,
-    presumes=(
-        "C-ID",
-        "C-ID-NEW",
-    ),
-    needs=("yieldFramesData", *PLAYED),
-    advice=Advice(
-        "the voice breaks off when there is no motion, instead of playing without it",
-        "an empty list is taken for an error, or for the end of the turn",
-        "with an empty list, play the audio to its end with the face at rest",
-    ),
-)
-def check_audio_after_empty_list(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check the playback of conversations (the rule says session) that got no list of motion, or an empty
-    one: the call must raise no error, and the client must play the audio to its end."""
-    for call in story.motion_calls:
-        if call.kind is Kind.EMPTY and call.error is not None:
-            yield Broken("audio-only from here on", f"it threw: {call.error}", (call.seq, call.answered))
-    yield from judge_audio(story, "C-EMPTY")
-
-
-@rule(
-    "C-ABNORMAL",
-    Level.MUST,
-    "with bytes that no protobuf parser accepts the audio MUST play to its end, nothing crashes, and the "
-    "next conversation has its motion",
-    "docs:faq, seed:002",
-    Provenance.DOCUMENTED,
-    presumes=(
-        "C-ID",
-        "C-ID-NEW",
-    ),
-    needs=("yieldFramesData", *PLAYED),
-    advice=Advice(
-        "one damaged payload ends the voice, crashes the app, or stills the face for ever",
-        "an error of the decoder is not caught, or leaves a flag behind",
-        "catch it, play the audio to its end, and begin the next conversation afresh",
-    ),
-)
-def check_undecodable_motion(story: ClientStory) -> Iterator[Kept | Broken]:
-    """Check the playback of conversations that got motion which cannot be decoded: their audio must be played
-    to its end. In later conversations, audio must be played and motion rendered."""
-    yield from judge_audio(story, "C-ABNORMAL")
-    yield from judge_motion(story, "C-ABNORMAL", other_causes=("C-EMPTY-SCOPE",))
-
-
-@rule(
     "C-PAUSE",
     Level.MUST,
     "pause and resume MUST lose nothing",
@@ -233,20 +181,23 @@ def check_late_motion(story: ClientStory) -> Iterator[Kept | Broken]:
         is_idle = observation.silent and observation.state == PlaybackState.IDLE
         if observation.strict and is_idle and observation.stalled is True:
             yield Broken("no stall while nothing is played", "stalled is True", (observation.seq,))
-    yield from _find_stalls_without_audio(story)
+    yield from _find_stalls_after_audio_ran_out(story)
     yield from judge_stalls(story, "C-STARVE")
     yield from judge_audio(story, "C-STARVE")
 
 
-def _find_stalls_without_audio(story: ClientStory) -> Iterator[Broken]:
-    """Yield Broken for each stall that a client reports when it has played all audio that has come of a
-    conversation (`dry_ms` is the time since then). The client must have had motion for more than this audio
-    for at least `slack_ms`. A conversation with motion that cannot be decoded is not judged."""
+def _find_stalls_after_audio_ran_out(story: ClientStory) -> Iterator[Broken]:
+    """Yield Broken for each stall that a client reports wrongly in its playback: a stall means that motion is
+    missing, but this client has more motion than audio, and only waits for audio. `dry_ms` is how long ago it
+    had played all audio that has come of its conversation.
+
+    This must have lasted for at least `slack_ms`. A conversation is not judged if no document says which
+    motion it shows, such as one with motion that cannot be decoded."""
     out_of_audio_since: Observation | None = None
     for observation in story.observations:
         current = observation.conversation
-        is_open = current is None or current.abnormal or current.open_motion
-        if is_open or not observation.dry_ms or observation.motion_end <= observation.samples:
+        is_unclear = current is None or current.abnormal or current.open_motion
+        if is_unclear or not observation.dry_ms or observation.motion_end <= observation.samples:
             out_of_audio_since = None
             continue
         if out_of_audio_since is None or out_of_audio_since.conversation is not current:

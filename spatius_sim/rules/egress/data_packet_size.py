@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.events import Received
 from spatius_sim.trace.room_events import DataSeen
 from spatius_sim.wires.optional_features import DATA_PACKETS

@@ -7,7 +7,7 @@ from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
 from spatius_sim.rules.turn_losses import Loss, find_loss
-from spatius_sim.story.join_turns import ORDINARY_BYTES, Story, Turn
+from spatius_sim.story.turn_story import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.optional_features import OWN_STREAM, STREAMING
 

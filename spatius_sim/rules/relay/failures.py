@@ -9,7 +9,7 @@ from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
 from spatius_sim.rules.turn_losses import AUDIO_LOST, MOTION_LOST, NEVER_ENDED, find_loss
 from spatius_sim.story.decoder_input import yield_decoder_input
-from spatius_sim.story.join_turns import Story, Turn
+from spatius_sim.story.turn_story import Story, Turn
 from spatius_sim.story.wrong_uploads import find_old_speech
 from spatius_sim.trace.event_text import describe_fault
 from spatius_sim.trace.events import Closed, Injected, Lane, Sent

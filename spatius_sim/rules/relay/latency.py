@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.rules.findings import Kept, Late
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 
 _NS_IN_A_MS = 1e6
 

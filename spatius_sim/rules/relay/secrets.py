@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.events import Lane, Opened, Received, SecretKnown, SecretSeen
 
 _TELLING_LENGTH = 16

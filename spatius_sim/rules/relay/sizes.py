@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.turn_losses import MOTION_LOST
-from spatius_sim.story.join_turns import ORDINARY_BYTES, Story
+from spatius_sim.story.turn_story import ORDINARY_BYTES, Story
 
 LARGE_BYTES = 65_536
 """The largest payload of R-LARGE."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
-from spatius_sim.story.join_turns import Delivery, Story, Turn
+from spatius_sim.story.turn_story import Delivery, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.story.wrong_uploads import is_spoken_late
 from spatius_sim.wires.optional_features import (
@@ -161,8 +161,9 @@ def _find_audio_under_new_id(
 
 
 def _make_wrong_id_breach(medium: str, own_turn: Turn, turn_of_its_id: Turn, seq: int) -> Broken:
-    """Return Broken: event number `seq` brought motion or audio (`medium`) that belongs to the turn
-    `own_turn`, but has the id of the turn `turn_of_its_id`."""
+    """Return Broken for a turn that was cut off and a later turn, one of which got the id of the other: event
+    number `seq` brought motion or audio (`medium`) that belongs to the turn `own_turn`, but has the id of the
+    turn `turn_of_its_id`."""
     return Broken(
         f"{medium} of {own_turn.name} under that turn's id", f"it had the id of {turn_of_its_id.name}", (seq,)
     )

@@ -9,7 +9,7 @@ from spatius_sim.protocol.messages import AudioFormat, ConfigureSession
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.events import (
     Awaited,
     Closed,
@@ -212,9 +212,9 @@ def _count_sessions_that_stay_open(events: Sequence[Event], refusal: Event) -> i
 
 
 def _is_refusal(event: Event) -> bool:
-    """Return whether this event tells the relay not to try again to open a session. The Console API or Motion
-    Server answered with a 4xx, or Motion Server closed the connection with a code after which no retry
-    helps."""
+    """Return whether this event refuses the relay a session with Motion Server, so that it must not try again
+    to open it: the Console API or Motion Server answered with a 4xx, or Motion Server closed the session's
+    connection with a code after which no retry helps."""
     match event.content:
         case TokenRequested(status=status) | Refused(status=status):
             return 400 <= status < 500

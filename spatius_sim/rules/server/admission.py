@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from spatius_sim.protocol.console_api import MAX_TOKEN_LIFE_SECONDS
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
     Closed,
@@ -168,7 +168,7 @@ def check_token_expiry(story: Story) -> Iterator[Kept | Broken]:
         else:
             yield Broken(f"{describe_provocation(mistake)} refused", "a WebSocket was opened", (event.seq,))
     for turn in story.turns:
-        if not _did_token_expire_in_session(story, turn.client, turn.started_seq) or turn.waited_seq is None:
+        if not _has_admission_token_expired(story, turn.client, turn.started_seq) or turn.waited_seq is None:
             continue
         close_seqs = [
             event.seq
@@ -205,9 +205,9 @@ def _find_upgrades_with_mistake(story: Story) -> Iterator[tuple[Event, Provocati
             yield event, mistakes[event.connection]
 
 
-def _did_token_expire_in_session(story: Story, connection: str, before_seq: int) -> bool:
-    """Return whether the token with which this connection was admitted expired while the session was open,
-    and before event number `before_seq`."""
+def _has_admission_token_expired(story: Story, connection: str, before_seq: int) -> bool:
+    """Return whether the token by which the ingress let this connection in had expired before event number
+    `before_seq`, while its session was open: what was admitted must stay open then."""
     return any(
         event.connection == connection and event.content == Provoked(Provocation.OUTLIVED_TOKEN)
         for event in story.trace.on_lane(Lane.KIT)

@@ -16,7 +16,7 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.events import Awaited, Event, Lane, Received, Sent, WaitEnded
 from spatius_sim.wires.optional_features import EGRESS
 

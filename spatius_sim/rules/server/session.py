@@ -15,9 +15,9 @@ from spatius_sim.protocol.messages import (
 from spatius_sim.rules.findings import Broken, Kept, Late
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import judge_time_limit, kit_stall_seconds
-from spatius_sim.story.frames_to_motion_server import class_of_frames_to_server, describe_close_by_server
-from spatius_sim.story.join_turns import Story
+from spatius_sim.story.frames_and_closes_at_server import class_of_frames_to_server, describe_close_by_server
 from spatius_sim.story.keyframes_of_audio import is_answered_in_full, is_ogg_opus
+from spatius_sim.story.turn_story import Story
 from spatius_sim.trace.event_text import describe_provocation
 from spatius_sim.trace.events import (
     Awaited,
@@ -108,7 +108,7 @@ def check_confirmation(story: Story) -> Iterator[Kept | Broken]:
     session with a valid configuration: the first answer must confirm the session, with a connection_id.
     Error 4003 says that the app has too many sessions, but not if the kit had none for a while. A server that
     takes Ogg Opus, as an answered request shows, takes it at each rate that the documents name."""
-    yield from _find_refused_upgrades(story)
+    yield from _find_refused_sessions(story)
     expected = "first a ServerConfirmSession with a connection_id"
     takes_opus = any(is_ogg_opus(request) and is_answered_in_full(request) for request in story.requests)
     for session in _list_sessions(story):
@@ -310,10 +310,11 @@ def tells_of_too_many_sessions(content: object) -> bool:
     return isinstance(value, ServerError) and value.code == _TOO_MANY_SESSIONS
 
 
-def _find_refused_upgrades(story: Story) -> Iterator[Broken]:
-    """Yield Broken for each WebSocket upgrade of the kit that the server refused as wrong, so that no session
-    was opened, although the upgrade had no mistake. Yield nothing for a trace that a proxy recorded (it has
-    no `plan_token`): nobody knows what was wrong in it."""
+def _find_refused_sessions(story: Story) -> Iterator[Broken]:
+    """Yield Broken for each session that the kit could not open, because the server refused its WebSocket
+    upgrade as wrong, with HTTP 400, 401, 403 or 404, although the kit had made no mistake in it. `intent` is
+    what the kit did on purpose, to provoke the server. Yield nothing for a trace that a proxy recorded (it
+    has no `plan_token`): nobody knows what was wrong in it."""
     provocations = _map_provocations(story)
     events = list(story.trace.on_lane(Lane.UPSTREAM)) if story.trace.header.plan_token else []
     for event in events:

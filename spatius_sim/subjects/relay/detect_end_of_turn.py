@@ -1,12 +1,12 @@
-"""Detects the end of a turn in recorded events and messages, also if an earlier turn, which was cut off or
-failed, has not ended yet."""
+"""Detects the end of a turn in recorded events and messages: that its audio or motion has ended, or that no
+motion will come. It does so even if an earlier turn, which was cut off or failed, has not ended yet."""
 
 from collections.abc import Sequence
 
 from spatius_sim.protocol.messages import AudioInput, Interrupt, MotionResponse, ServerError
 from spatius_sim.trace.events import Closed, Event, Lane, Received, Sent, TurnStarted
 from spatius_sim.trace.read_frames import read_upstream
-from spatius_sim.wires.events import Audio, Motion
+from spatius_sim.wires.events import Audio, Failed, Motion
 
 _COMPARED_BYTES = 640
 """So many bytes at the beginning or end of a turn's speech distinguish it from every other turn's: 20 ms of
@@ -144,6 +144,16 @@ def is_speech_in_one_request(events: Sequence[Event], first_index: int, speech: 
     )
 
 
+def carries_audio(message: object) -> bool:
+    """Return whether a message carries audio."""
+    return isinstance(message, Audio) and bool(message.pcm)
+
+
+def carries_motion(message: object) -> bool:
+    """Return whether a message carries motion."""
+    return isinstance(message, Motion) and bool(message.payloads)
+
+
 def ends_audio(message: object) -> bool:
     """Return whether a message marks the end of the audio."""
     return isinstance(message, Audio) and message.last
@@ -170,6 +180,24 @@ def is_motion_mark_alone(message: object) -> bool:
     return isinstance(message, Motion) and message.last and not message.payloads
 
 
+class FailureNotice:
+    """Looks for the message that says that no motion will come: an error, or an empty list of motion
+    (seed:002). An empty list that carries the end mark says nothing of this if motion has come."""
+
+    def __init__(self) -> None:
+        """Begin before the first message of a turn."""
+        self._motion_has_come = False
+
+    def says_no_motion_comes(self, message: object) -> bool:
+        """Detect whether the next message of the relay says that the turn ends without motion, or without
+        more of it: it is an error, or an empty list of motion. But an empty list with the end mark only ends
+        the motion if some has come before. So call this with every message of the turn, in order."""
+        self._motion_has_come |= carries_motion(message)
+        if isinstance(message, Motion) and not message.payloads:
+            return not (message.last and self._motion_has_come)
+        return isinstance(message, Failed)
+
+
 def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[str, str], bytes]:
     """Return the first bytes of audio that each request has sent to Motion Server since event `first_index`:
     at most 640 bytes, and b"" if the request has sent no audio yet. The keys are connection and req_id."""
@@ -186,10 +214,11 @@ def _find_first_audio(events: Sequence[Event], first_index: int) -> dict[tuple[s
 def _find_req_ids_of_earlier_turns(
     events: Sequence[Event], first_index: int, client_name: str, speech: bytes
 ) -> set[str]:
-    """Return the req_ids of the requests whose audio shows that they belong to earlier turns of a client. The
-    audio begins as the speech of a turn before event `first_index`, and nowhere holds the beginning of this
-    `speech`, which is that of the present turn. The relay may send such a request late, in the present turn.
-    Empty if the speech is unknown (b"")."""
+    """Detect which requests belong to earlier turns of a client, so that the end of their motion is not the
+    end of the present turn. Return their req_ids. The audio of such a request has the same beginning as the
+    speech of a turn before event `first_index`, and nowhere holds the beginning of `speech`, that of the
+    present turn. The relay may send such a request late, in the present turn. Return an empty set if the
+    speech is unknown (b"")."""
     if not speech:
         return set()
     earlier_speeches = [

@@ -5,7 +5,7 @@ import contextlib
 
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS, find_sessions_to_close
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
 from spatius_sim.subjects.wait_for_events import TIMER_TOLERANCE_SECONDS, loop_time
 from spatius_sim.trace.events import (
     Awaited,

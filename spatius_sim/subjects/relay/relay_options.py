@@ -1,4 +1,5 @@
-"""Says how a relay under test is reached, and how the kit starts it if the user gave a command."""
+"""Reads the user's options about a relay under test: how clients connect to it, and how the kit starts it if
+the user gave a command."""
 
 import re
 import ssl
@@ -49,9 +50,9 @@ class RelayStart:
     subprotocols: tuple[str, ...] = ()
     ca: str = ""
 
-    def check(self) -> None:
-        """Check the user's options that say how the relay is started and reached. Raises UsageError if an
-        option is malformed, or is given without the option that it belongs to."""
+    def check_options(self) -> None:
+        """Check the options that the user gave about the relay: how it is started, and how clients connect to
+        it. Raises UsageError if an option is malformed, or is given without the option that it belongs to."""
         for mapping in self.environment:
             name, equals, value = mapping.partition("=")
             if not equals or not name:
@@ -88,8 +89,8 @@ class RelayStart:
         return {**kit_variables, **no_proxy_variables, **user_variables}
 
     def _split_header(self, header: str) -> tuple[str, str]:
-        """Return name and value of an HTTP header, which the user gave as `NAME: VALUE` by the option
-        `--target-header`. Raises UsageError if `header` has not this form."""
+        """Split the value of an option about the relay, `--target-header`: return name and value of the HTTP
+        header that the user gave as `NAME: VALUE`. Raises UsageError if `header` has not this form."""
         name, colon, value = header.partition(":")
         if not colon or not _TOKEN.fullmatch(name.strip()) or not value.strip().isprintable():
             name_shown = f" {name.strip()}" if colon else ""

@@ -20,13 +20,13 @@ from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan, limit_chunk
 from spatius_sim.plans.plan_token import token_of
 from spatius_sim.plans.turn_behaviour import Behaviour
 from spatius_sim.protocol.errors import UnreachableError
-from spatius_sim.story.unplanned_turns import with_speech
+from spatius_sim.story.speech_chosen_by_relay import with_speech
+from spatius_sim.subjects.relay.connect_to_relay import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.detect_end_of_turn import is_motion_mark
 from spatius_sim.subjects.relay.detect_wire import WireNotFoundError, find_out_wire
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.subjects.relay.http_client import HttpRelayClient
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.relay.relay_access import RelayAccess, RelayOverSockets
 from spatius_sim.subjects.relay.speaker import Speaker
 from spatius_sim.subjects.relay.start_turns import TurnStart, check_sayable
 from spatius_sim.subjects.relay.watch_turns import least_fallback_seconds, make_fallback_timeout
@@ -152,8 +152,9 @@ class RelaySubject:
 
     @property
     def _all_timeouts(self) -> tuple[AdaptiveTimeout, ...]:
-        """All timeouts by which the kit waits for the relay: in turns with and without motion, in turns after
-        a failure, and until the relay goes on with audio alone."""
+        """All timeouts of this subject, by which the kit waits for the relay: in a turn with motion, in a
+        turn without motion, in a turn after a failure, and, when Motion Server has failed, until the relay
+        goes on with audio alone."""
         return (
             self._silence_timeout,
             self._silence_timeout_without_motion,

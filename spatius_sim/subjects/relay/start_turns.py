@@ -88,8 +88,9 @@ class StartByHook:
     hook: Hook
 
     async def start(self, client: RelayClient, turn: TurnToStart) -> None:
-        """Start a turn by calling the hook `pytest_spatius_start_turn`, which the relay's team wrote, in a
-        thread. The client itself sends nothing. Raises UnreachableError if the call takes more than 30 s, and
+        """Start a turn of the relay under test in one of several ways: call the hook
+        `pytest_spatius_start_turn`, which the relay's team wrote, in a thread. The client itself sends
+        nothing, unlike in the other ways. Raises UnreachableError if the call takes more than 30 s, and
         UsageError if the hook raises an exception."""
         try:
             await asyncio.wait_for(asyncio.to_thread(self.hook, turn), _HOOK_SECONDS)

@@ -18,8 +18,11 @@ from spatius_sim.model.scenario.scenario import (
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.plans.turn_behaviour import TurnProgress
 from spatius_sim.protocol.messages import AudioInput
-from spatius_sim.story.undisturbed_turns import LONGEST_BORNE_DELAY, select_failures
+from spatius_sim.story.faults_of_turns import LONGEST_BORNE_DELAY, select_failures
 from spatius_sim.subjects.relay.detect_end_of_turn import (
+    FailureNotice,
+    carries_audio,
+    carries_motion,
     ends_audio,
     ends_motion,
     has_own_audio_ended,
@@ -41,7 +44,7 @@ from spatius_sim.subjects.wait_for_events import (
     wait_until,
 )
 from spatius_sim.trace.events import Injected, Lane, Received
-from spatius_sim.wires.events import Audio, Failed, Motion
+from spatius_sim.wires.events import Audio, Motion
 from spatius_sim.wires.optional_features import (
     AUDIO,
     CLIENT_CHOOSES_SPEECH,
@@ -73,9 +76,10 @@ def make_fallback_timeout(seconds: float) -> AdaptiveTimeout:
 
 
 def least_fallback_seconds(scenario: Scenario) -> float:
-    """Return the shortest time, in seconds, that the kit waits for a relay to go on without motion after the
-    faults of this scenario: 1 if the relay notices all of them at once, else 2. Delays that a relay must bear
-    are no failure."""
+    """Return for how many seconds the kit, while it watches a turn, at least waits for the relay's fallback:
+    after Motion Server has failed by a fault of this scenario, the relay must go on with audio alone. 1 if
+    the relay notices all faults of the scenario at once, else 2. A delay that a relay must bear is no
+    failure."""
     steps = [step for fault in scenario.faults for step in fault.what]
     are_all_noticed = all(isinstance(step, _NOTICED_AT_ONCE | Delay) for step in steps)
     return 1.0 if are_all_noticed and longest_delay(scenario) <= LONGEST_BORNE_DELAY else 2.0
@@ -113,15 +117,15 @@ class TurnWatch:
         self._all_clients_receive_all_turns = OWN_STREAM in lacks and bool(self._speech)
         self._has_connection_ended = is_closed if END_MARKS in lacks else is_never_true
         self._watches = {
-            TurnProgress.AUDIO: MessageWatch(recorder, client_name, _is_audio),
-            TurnProgress.MOTION: MessageWatch(recorder, client_name, _is_motion),
+            TurnProgress.AUDIO: MessageWatch(recorder, client_name, carries_audio),
+            TurnProgress.MOTION: MessageWatch(recorder, client_name, carries_motion),
             TurnProgress.LAST_AUDIO: MessageWatch(recorder, client_name, ends_audio),
         }
         self._marks_motion = marks_motion
         self._motion_end_mark = MessageWatch(recorder, client_name, is_motion_mark)
         self._motion_end = MessageWatch(recorder, client_name, self._ends_motion_of_watched_turn)
         self._end_mark_without_motion = MessageWatch(recorder, client_name, is_motion_mark_alone)
-        self._error_message = MessageWatch(recorder, client_name, _FailureNotice().check_next_message)
+        self._error_message = MessageWatch(recorder, client_name, FailureNotice().says_no_motion_comes)
 
     def expect_end(self) -> None:
         """Watch for the end of the turn from now on: leave out the end marks that came while the client still
@@ -335,20 +339,20 @@ class TurnWatch:
         )
 
     def _has_motion_ended(self) -> bool:
-        """Return whether the client has received the end of the watched turn's motion. An end mark without
-        motion may come too early. So it counts only if Motion Server has sent its last response to the turn
-        by now, or if the kit cannot see Motion Server. The turn may have more requests, whose motion must
-        have ended, too."""
+        """Return whether the client has received the end of the watched turn's motion: the last motion of a
+        request, while no other request of the turn still owes motion; or only an end mark without motion,
+        which may come too early. So this mark counts only if Motion Server has sent its last response to the
+        turn by now, or if the kit cannot see Motion Server."""
         # The client also receives the motion of other clients: that of its own request must have ended.
         if self._all_clients_receive_all_turns and not self._has_own_motion_ended():
             return False
-        # The last motion of a request has come, or no end at all.
-        if self._motion_end.has_arrived() or not self._end_mark_without_motion.has_arrived():
-            return self._motion_end.has_arrived() and not self._is_motion_of_other_requests_due()
-        # Only an end mark without motion has come.
-        return self._upstream_is_unseen or is_turn_answered(
-            self._recorder.events, self._first_index, self._speech
-        )
+        if self._motion_end.has_arrived():
+            return not self._is_motion_of_other_requests_due()
+        if self._end_mark_without_motion.has_arrived():
+            return self._upstream_is_unseen or is_turn_answered(
+                self._recorder.events, self._first_index, self._speech
+            )
+        return False
 
     def _has_own_motion_ended(self) -> bool:
         """Return whether the motion of the client's own speech has ended, for a relay that sends the same to
@@ -391,32 +395,3 @@ class TurnWatch:
             (event.at_ns / _NS_PER_SECOND for event in select_failures(faults, self._recorder.events)),
             default=None,
         )
-
-
-def _is_audio(message: object) -> bool:
-    """Return whether a message carries audio."""
-    return isinstance(message, Audio) and bool(message.pcm)
-
-
-def _is_motion(message: object) -> bool:
-    """Return whether a message carries motion."""
-    return isinstance(message, Motion) and bool(message.payloads)
-
-
-class _FailureNotice:
-    """Looks for the message that says that no motion will come: an error, or an empty list of motion
-    (seed:002). An empty list that carries the end mark says nothing of this if motion has come."""
-
-    def __init__(self) -> None:
-        """Begin before the first message of a turn."""
-        self._motion_has_come = False
-
-    def check_next_message(self, message: object) -> bool:
-        """Note whether the relay's next message carries motion. Return whether it tells the client that no
-        motion will come in the turn: an error, or an empty list of motion. An empty list with the end mark
-        tells this only if no motion has come before. So call this with every message of the turn, in
-        order."""
-        self._motion_has_come |= _is_motion(message)
-        if isinstance(message, Motion) and not message.payloads:
-            return not (message.last and self._motion_has_come)
-        return isinstance(message, Failed)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from spatius_sim.cli.main import main
-from spatius_sim.engine.option_table import options_for_shell
+from spatius_sim.engine.hide_option_secrets import options_for_shell
 from spatius_sim.engine.run_settings import settings_of
 from spatius_sim.net.proxy.proxy_target import read_proxy_targets
 from spatius_sim.protocol.errors import UsageError

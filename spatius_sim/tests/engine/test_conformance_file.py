@@ -11,12 +11,8 @@ from spatius_sim.engine.conformance_file import (
     find_conformance_file,
     read_conformance_file,
 )
-from spatius_sim.engine.option_table import (
-    JUDGE_OPTIONS,
-    JudgeOption,
-    options_as_arguments,
-    options_for_shell,
-)
+from spatius_sim.engine.hide_option_secrets import options_for_shell
+from spatius_sim.engine.option_table import JUDGE_OPTIONS, JudgeOption, options_as_arguments
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 

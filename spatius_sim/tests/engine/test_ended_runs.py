@@ -16,7 +16,7 @@ from types import FunctionType
 import pytest
 
 from spatius_sim.engine.handle_signals import Interruption
-from spatius_sim.pytest_plugin.collect_outcomes import SessionOutcomes
+from spatius_sim.pytest_plugin.pytest_outcomes import SessionOutcomes
 from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.subjects.test_client_subject import is_running

@@ -43,7 +43,7 @@ def judged(
     with trial_of(brain, folder) as trial:
         for rule_id in order:
             outcome = outcomes[rule_id] = trial.judge(rule_id, just(plans[rule_id][0]), plans[rule_id])
-            outcomes |= {changed.rule_id: changed for changed in trial.find_changed_outcomes(outcome)}
+            outcomes |= {changed.rule_id: changed for changed in trial.update_earlier_outcomes(outcome)}
     return outcomes
 
 

@@ -81,7 +81,7 @@ def broken_since(brain: type[PlainRelay], folder: Path, plans: dict[str, Plan]) 
     """What each rule, judged over its plan, overturns of those before it."""
     with trial_of(brain, folder) as trial:
         judged = (trial.judge(name, just(plan)) for name, plan in plans.items())
-        found = [broken for outcome in judged for broken in trial.find_changed_outcomes(outcome)]
+        found = [broken for outcome in judged for broken in trial.update_earlier_outcomes(outcome)]
         assert all(trial.smallest[outcome.rule_id] == DISTURBED for outcome in found)
         return [(outcome.rule_id, outcome.verdict) for outcome in found]
 
@@ -122,10 +122,10 @@ def test_what_was_seen_is_told_though_the_rule_was_not_reached(
 
 def test_what_is_seen_in_the_last_scenario_overturns_though_time_is_over(tmp_path: Path) -> None:
     with trial_of(LosesBehindAnInterrupt, tmp_path) as trial:
-        assert trial.find_changed_outcomes(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
+        assert trial.update_earlier_outcomes(trial.judge("R-MOTION-COMPLETE", just(UNDISTURBED))) == []
         last = trial.judge("R-STALE", just(DISTURBED))
         trial.deadline = 0.0
-        assert [outcome.rule_id for outcome in trial.find_changed_outcomes(last)] == ["R-MOTION-COMPLETE"]
+        assert [outcome.rule_id for outcome in trial.update_earlier_outcomes(last)] == ["R-MOTION-COMPLETE"]
 
 
 def test_a_rule_judged_before_the_first_complete_turn_is_judged_after_it(tmp_path: Path) -> None:
@@ -135,11 +135,11 @@ def test_a_rule_judged_before_the_first_complete_turn_is_judged_after_it(tmp_pat
             Verdict.INCONCLUSIVE,
             f"{trial.subject.target} completed no turn",
         )
-        assert trial.find_changed_outcomes(first) == []
-        [again] = trial.find_changed_outcomes(trial.judge("U-TOKEN", just(UNDISTURBED)))
+        assert trial.update_earlier_outcomes(first) == []
+        [again] = trial.update_earlier_outcomes(trial.judge("U-TOKEN", just(UNDISTURBED)))
         assert again.rule_id == "R-TOKENLESS"
         assert "completed no turn" not in again.reason
-        assert trial.find_changed_outcomes(again) == []
+        assert trial.update_earlier_outcomes(again) == []
 
 
 def test_what_was_not_understood_is_counted_over_all_scenarios(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
+from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.client_plan import UNKNOWN_FIELDS, Move, PlannedPayload
-from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.protocol import spatius_sim_wire_pb2 as wire
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.story.client_exchanges import read_given_payload

@@ -25,9 +25,9 @@ from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.plans.plans_for_rules import exercise_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.wires import published_wire
 
@@ -39,7 +39,7 @@ async def reference_relay() -> AsyncIterator[tuple[RelaySubject, SocketMotionSer
     wire = published_wire("json-envelope")
     recorder = RealTimeRecorder(wire=wire)
     async with SocketMotionServer(sink=recorder) as server:
-        relay = await start_reference_relay(server, "a-canary-key-of-thirty-two-chars")
+        relay = await embed_reference_relay(server, "a-canary-key-of-thirty-two-chars")
         try:
             yield (
                 RelaySubject(

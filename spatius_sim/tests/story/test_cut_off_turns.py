@@ -3,7 +3,8 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join_turns import Story, build_story
+from spatius_sim.story.build_story import build_story
+from spatius_sim.story.turn_story import Story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.wires.events import Interrupted
 from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH

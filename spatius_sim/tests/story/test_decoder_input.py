@@ -3,8 +3,8 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
+from spatius_sim.story.build_story import build_story
 from spatius_sim.story.decoder_input import yield_decoder_input
-from spatius_sim.story.join_turns import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Audio, Motion, Speak, SpeakEnd
 from spatius_sim.wires.optional_features import AUDIO, END_MARKS, SEVERAL_TURNS, STREAMING

@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of
 from spatius_sim.wires.events import Failed, Motion, RelayEvent
 

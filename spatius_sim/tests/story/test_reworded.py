@@ -14,7 +14,7 @@ from spatius_sim.model.scenario import scenario_text
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, UnknownFields
 from spatius_sim.model.scenario.scenario_player import ConnectionFaults
 from spatius_sim.model.server.apply_faults import apply_faults
-from spatius_sim.story.undisturbed_turns import select_failures
+from spatius_sim.story.faults_of_turns import select_failures
 from spatius_sim.trace import event_text
 from spatius_sim.trace.events import Event, Lane
 

@@ -5,9 +5,9 @@ import pytest
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
+from spatius_sim.story.speech_chosen_by_relay import with_speech
 from spatius_sim.story.turn_story import sort_as_spoken
-from spatius_sim.story.unplanned_turns import with_speech
 from spatius_sim.tests.rules.traces import Dialogue, voice
 from spatius_sim.trace.events import Trace, TurnStarted
 from spatius_sim.wires.optional_features import CLIENT_CHOOSES_SPEECH

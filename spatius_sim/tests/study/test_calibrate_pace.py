@@ -14,7 +14,7 @@ from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.study.calibrate_pace import fit_pace
-from spatius_sim.subjects.relay.relay_access import RelayInMemory
+from spatius_sim.subjects.relay.connect_to_relay import RelayInMemory
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tape.tape_values import TapeHeader

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.subjects.relay.kit_client import RelayClient
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.wires import published_wire
 from spatius_sim.wires.events import ClientAction, Motion, RelayEvent, Speak, SpeakEnd
 
@@ -49,7 +49,7 @@ async def pipeline(server: SocketMotionServer | None = None) -> AsyncIterator[Pi
     wire = published_wire("json-envelope")
     recorder = RealTimeRecorder(wire=wire)
     async with server or SocketMotionServer(sink=recorder) as motion_server:
-        relay = await start_reference_relay(motion_server, API_KEY)
+        relay = await embed_reference_relay(motion_server, API_KEY)
         try:
             url = relay_url(relay)
             async with RelayClient(RelayAddress(url), wire, recorder, "client-1") as client:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spatius_sim.engine.hide_option_secrets import secrets_in, without_secrets
-from spatius_sim.engine.option_table import find_subject_by_kind, find_subject_kind
+from spatius_sim.engine.hide_option_secrets import find_subject_by_kind, secrets_in, without_secrets
+from spatius_sim.engine.option_table import find_subject_kind
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError
 from spatius_sim.subjects.livekit_server import LiveKitAccess, find_livekit_server

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spatius_sim.tests.canaries import forms
-from spatius_sim.trace.known_secrets import KnownSecrets
+from spatius_sim.trace.events import Closed, Provocation, Provoked, Refused, TokenRequested
+from spatius_sim.trace.known_secrets import KnownSecrets, redact_text_fields
 
 SECRETS = st.text("abcdefghijXYZ0123456789-_/+=.", min_size=16, max_size=64)
 
@@ -162,6 +163,21 @@ def test_a_frame_that_takes_too_long_to_search_is_hidden_whole(frame: bytes) -> 
     clean, sightings = known.redact(frame)
     assert clean == b"*" * len(frame)
     assert sightings == ([(reference, "plain")] if b"the-secret" in frame else [])
+
+
+def test_the_texts_of_an_event_are_searched() -> None:
+    known = KnownSecrets()
+    secret = "a-secret-of-some-length"
+    known.hide(secret)
+    refused = Refused(403, f"no {secret}", "token#1", secret)
+    stars = "*" * len(secret)
+    assert redact_text_fields(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
+    for clean in (
+        Closed(True, 1000, "bye"),
+        TokenRequested("key#1", None, 1.0, 200),
+        Provoked(Provocation.TEXT),
+    ):
+        assert redact_text_fields(clean, known) is clean
 
 
 @pytest.mark.parametrize("frame", [b"a" * 15 * 2**20, b"%41" * 2**21, b"the-secret" * 2**20])

@@ -14,9 +14,8 @@ from spatius_sim.protocol.messages import (
     MotionResponse,
     ServerError,
 )
-from spatius_sim.trace.events import Closed, Provocation, Provoked, Refused, TokenRequested
 from spatius_sim.trace.known_secrets import KnownSecrets
-from spatius_sim.trace.secrets_in_messages import redact_frame, redact_texts
+from spatius_sim.trace.secrets_in_messages import redact_frame
 
 SECRET = "a-secret-of-some-length"
 DRAWN = "f3Kd82Lm9Qp4Zx7c"
@@ -74,20 +73,6 @@ def test_other_messages_are_searched_but_for_motion_and_plain_audio() -> None:
     assert clean(AudioInput(SECRET, tracestate=SECRET), known) == AudioInput(stars, tracestate=stars)
     motion = MotionResponse("c", SECRET, True, np.zeros((0, WIDTH), np.float32))
     assert redact_frame(b"raw", motion, known) == b"raw"
-
-
-def test_the_texts_of_an_event_are_searched() -> None:
-    known = KnownSecrets()
-    known.hide(SECRET)
-    refused = Refused(403, f"no {SECRET}", "token#1", SECRET)
-    stars = "*" * len(SECRET)
-    assert redact_texts(refused, known) == Refused(403, f"no {stars}", "token#1", stars)
-    for clean in (
-        Closed(True, 1000, "bye"),
-        TokenRequested("key#1", None, 1.0, 200),
-        Provoked(Provocation.TEXT),
-    ):
-        assert redact_texts(clean, known) is clean
 
 
 def test_of_a_parameter_only_a_plain_word_is_shown() -> None:

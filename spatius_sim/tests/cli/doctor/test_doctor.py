@@ -13,7 +13,12 @@ from jsonschema import validate
 
 from spatius_sim.cli.doctor.diagnose_relay import RelayDiagnosis, ask_subject
 from spatius_sim.cli.doctor.doctor import doctor
-from spatius_sim.cli.doctor.doctor_findings import Finding, port_finding, relay_findings, telemetry_finding
+from spatius_sim.cli.doctor.findings_and_advice import (
+    Finding,
+    port_finding,
+    relay_findings,
+    telemetry_finding,
+)
 from spatius_sim.engine.conformance_file import read_conformance_file
 from spatius_sim.engine.option_table import options_as_arguments
 from spatius_sim.engine.run_settings import Settings
@@ -325,7 +330,7 @@ def test_doctor_tells_the_last_words_of_a_relay_that_dies_before_it_greets(
 
 def test_a_word_about_versions_stands_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [Finding(False, f"package {number} is old", "take a newer one") for number in range(3)]
-    monkeypatch.setattr("spatius_sim.cli.doctor.doctor_findings.version_findings", lambda: iter(told))
+    monkeypatch.setattr("spatius_sim.cli.doctor.findings_and_advice.version_findings", lambda: iter(told))
     monkeypatch.setattr("spatius_sim.cli.doctor.diagnose_relay.diagnose", lambda options: WELL)
     monkeypatch.chdir(tmp_path)
     ran = CliRunner().invoke(doctor, ["ws://127.0.0.1:1"], standalone_mode=False)

@@ -8,8 +8,8 @@ from threading import Thread
 import pytest
 
 from spatius_sim.cli.common import fill_in_http_wire
-from spatius_sim.cli.doctor.doctor_findings import relay_findings
 from spatius_sim.cli.doctor.find_turn_offers import CLIP_LIST_PATH, list_clips, list_turn_offers
+from spatius_sim.cli.doctor.findings_and_advice import relay_findings
 from spatius_sim.cli.verify import _check_options_early
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.protocol.errors import UsageError

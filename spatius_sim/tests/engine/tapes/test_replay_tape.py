@@ -24,7 +24,7 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.tape.cut_and_merge import merge
 from spatius_sim.tape.traces_on_tapes import read_traces, write_traces
 from spatius_sim.tests.rules.traces import Dialogue, voice
@@ -186,7 +186,7 @@ async def test_the_client_half_is_played_against_a_relay(tmp_path: Path) -> None
     pytest.importorskip("spatius")
     path = await recorded_pipeline(tmp_path)
     async with SocketMotionServer() as server:
-        relay = await start_reference_relay(server, "a-key-of-thirty-two-characters-ab")
+        relay = await embed_reference_relay(server, "a-key-of-thirty-two-characters-ab")
         try:
             (heard,) = await replay_clients(path, relay_url(relay), speed=0, silence_seconds=1.0)
         finally:

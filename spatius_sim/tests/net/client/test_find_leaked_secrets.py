@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from spatius_sim.engine.failure_evidence import find_reasons_not_understood
+from spatius_sim.engine.messages_not_understood import find_reasons_not_understood
 from spatius_sim.net.client.find_leaked_secrets import search_answer
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.ports_and_hosts import LOOPBACK

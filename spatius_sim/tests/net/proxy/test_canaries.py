@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
 from spatius_sim.mock_server.mock_motion_server import MotionServer
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import (

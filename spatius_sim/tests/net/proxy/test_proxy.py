@@ -17,7 +17,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.cli.show_tape import TapeFilter, show_tape
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header, recording_proxy
+from spatius_sim.engine.tapes.write_proxy_tape import ProxyTape, proxy_header, recording_proxy
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.proxy.proxy import RecordingProxy
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer
@@ -335,19 +335,19 @@ async def test_a_taken_port_and_an_upstream_that_cannot_be_are_usage_errors(tmp_
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no full disk to offer")
 async def test_on_a_full_disk_the_relay_goes_on_and_the_tape_is_told_to_be_incomplete(tmp_path: Path) -> None:
-    tape = LiveTape(tmp_path / "a.tape", proxy_header(keep_audio=True, keep_names=True))
+    tape = ProxyTape(tmp_path / "a.tape", proxy_header(keep_audio=True, keep_names=True))
     tape.begin_run(TraceHeader("relay", "", 0, "", "", halves="upstream"))
     tape._writer._file.close()
     tape._writer._file = FileIO("/dev/full", "w")
     tape._writer._sections._file = tape._writer._file
     raw = encode(AudioInput("r", voice("x", 100_000)))
     event = next(iter(trace_with(raw).events))
-    tape.record_event(event)
-    tape.record_event(event)
+    tape.write_event(event)
+    tape.write_event(event)
     await asyncio.wait_for(tape.failed.wait(), SECONDS)
     with pytest.raises(UsageError, match=r"No space left.*incomplete"):
         tape.close()
-    tape.record_event(event)
+    tape.write_event(event)
 
 
 def trace_with(raw: bytes) -> Trace:

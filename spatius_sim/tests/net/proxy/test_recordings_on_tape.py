@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
-from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
 from spatius_sim.engine.tapes.replay_tape import join_recorded_runs
+from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
 from spatius_sim.model.server.match_taped_turns import Match
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.server.replay_server import ReplayOptions, ReplayServer

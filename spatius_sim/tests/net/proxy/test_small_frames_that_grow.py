@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.tapes.record_with_proxy import LiveTape, proxy_header
+from spatius_sim.engine.tapes.write_proxy_tape import ProxyTape, proxy_header
 from spatius_sim.net.proxy.proxy_recorder import ProxyRecorder
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import AudioInput
@@ -43,9 +43,9 @@ def test_they_leave_a_small_tape_and_little_in_memory(tmp_path: Path, kind: str)
     header = proxy_header(keep_audio=False, keep_names=False)
 
     async def record() -> int:
-        tape = LiveTape(tmp_path / "a.tape", header)
+        tape = ProxyTape(tmp_path / "a.tape", header)
         tape.begin_run(TraceHeader("relay", "", 0, "", "", halves="upstream"))
-        book = ProxyRecorder(tape.record_event)
+        book = ProxyRecorder(tape.write_event)
         directions = book.record_opening("upstream-1", Opened("token#1", "app", "avatar"), DEFLATE)
         tracemalloc.start()
         for _ in range(COUNT):

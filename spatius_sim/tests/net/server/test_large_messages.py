@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
 from spatius_sim.net.client.own_server_sdk import UpstreamClient
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.one_port_server import OnePort

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 
-from spatius_sim.engine.tapes.record_with_proxy import recording_proxy
+from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
 from spatius_sim.model.scenario.scenario import Fault, Moment, Refuse, Scenario, When
 from spatius_sim.model.server.access_control import AccessControl
 from spatius_sim.net.client.own_server_sdk import UpstreamClient

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
 from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES, StallsAlways
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
+from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait
 from spatius_sim.plans.draw_client_plans import client_plans_exercising
-from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.protocol.codec import encode
 from spatius_sim.protocol.messages import Interrupt
 from spatius_sim.rules.catalogue import rules_for

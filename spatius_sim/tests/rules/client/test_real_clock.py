@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.rules.findings import Verdict
-from spatius_sim.story.client_observations import build_client_story
+from spatius_sim.story.build_client_story import build_client_story
 from spatius_sim.tests.rules.client.client_traces import Said
 from spatius_sim.wires.testee_messages import TesteeRequest
 

@@ -13,8 +13,8 @@ from spatius_sim.miniatures.wrong_in_strict_sync import (
     TellsGapsAsStalls,
 )
 from spatius_sim.model.client.decoder import ClientDecoder
+from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, Ref, Step, Wait
-from spatius_sim.plans.fixed_client_plans import edge_cases_of
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.tests.rules.client.client_traces import INDEPENDENT, STRICT, judged, motion

@@ -13,7 +13,7 @@ from spatius_sim.model.scenario.scenario import (
 )
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
 from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import SERVER_DIES, Awaited, Closed, Injected, Lane, Opened, WaitEnded
 from spatius_sim.wires.events import Failed, Speak

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from spatius_sim.cli.doctor.diagnose_relay import diagnose
-from spatius_sim.cli.doctor.doctor_findings import relay_findings
+from spatius_sim.cli.doctor.findings_and_advice import relay_findings
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.wire_file import find_wire

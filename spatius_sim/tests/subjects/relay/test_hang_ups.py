@@ -10,7 +10,7 @@ from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.relay.upstream_sessions import HANG_UP_SECONDS
-from spatius_sim.story.join_turns import build_story
+from spatius_sim.story.build_story import build_story
 from spatius_sim.subjects.relay import hang_ups
 from spatius_sim.subjects.relay.hang_ups import watch_hang_ups
 from spatius_sim.tests.rules.traces import Dialogue, up_of

@@ -5,7 +5,7 @@ import pytest
 from spatius_sim.miniatures.seldom_wrong import PingCostsMotion
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay
-from spatius_sim.plans.draw_undisturbed_turns import PINGS_IN_MID_TURN
+from spatius_sim.plans.fixed_relay_plans import PINGS_IN_MID_TURN
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tests.running_miniature import miniature_relay

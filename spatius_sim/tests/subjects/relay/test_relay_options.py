@@ -15,7 +15,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from spatius_sim.engine.option_table import options_for_shell
+from spatius_sim.engine.hide_option_secrets import options_for_shell
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.mock_server.run_in_thread import RunningMotionServer
 from spatius_sim.net.client.relay_address import RelayAddress
@@ -195,7 +195,7 @@ def test_a_relay_is_trusted_by_its_own_certificates(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_a_usage_error(wrong: RelayStart, told: str) -> None:
     with pytest.raises(UsageError) as raised:
-        wrong.check()
+        wrong.check_options()
     assert told in str(raised.value)
 
 

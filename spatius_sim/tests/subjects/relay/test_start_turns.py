@@ -20,6 +20,7 @@ from spatius_sim.plans.plan import Plan, TurnPlan, speech
 from spatius_sim.protocol.errors import UnreachableError, UsageError
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
+from spatius_sim.subjects.embed_reference_relay import embed_reference_relay, relay_url
 from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.subjects.relay.start_turns import (
     StartByHook,
@@ -29,7 +30,6 @@ from spatius_sim.subjects.relay.start_turns import (
     TurnToStart,
     read_turn_start,
 )
-from spatius_sim.subjects.start_reference_relay import relay_url, start_reference_relay
 from spatius_sim.subjects.subject_base import Patience, canary_key
 from spatius_sim.tests.running_miniature import PATIENCE, SEED
 from spatius_sim.trace.events import Trace, TurnStarted
@@ -105,7 +105,7 @@ async def test_a_clip_is_played_by_the_reference_relay() -> None:
     recorder = RealTimeRecorder()
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(SocketMotionServer(seed=SEED, sink=recorder))
-        relay = await start_reference_relay(server, canary_key(SEED))
+        relay = await embed_reference_relay(server, canary_key(SEED))
         stack.push_async_callback(relay.wait_closed)
         stack.callback(relay.close)
         trace = await two_turns(server, relay_url(relay), recorder, StartByMessage(PlayClip("hello")))

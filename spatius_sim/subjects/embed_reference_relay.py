@@ -1,4 +1,4 @@
-"""Starts the reference relay embedded in the kit's process. It is judged if the user names no relay."""
+"""Embeds the reference relay in the kit's process. It is judged if the user names no relay."""
 
 from websockets.asyncio.server import Server
 
@@ -9,8 +9,8 @@ from spatius_sim.net.server.socket_motion_server import SocketMotionServer
 from spatius_sim.protocol.errors import UsageError
 
 
-async def start_reference_relay(motion_server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
-    """Start the reference relay, embedded in this process, on a port of 127.0.0.1 (0: any free port), and
+async def embed_reference_relay(motion_server: SocketMotionServer, api_key: str, port: int = 0) -> Server:
+    """Embed the reference relay in this process: start it on a port of 127.0.0.1 (0: any free port), and
     return its server. The relay uses `motion_server`, with this API key. Raises UsageError if a package that
     the relay needs is not installed."""
     try:

@@ -1,19 +1,21 @@
-"""Judges whether a client's motion, audio or stalls were harmed, or a call threw: each harm is reported under
-the rule whose situation caused it. Rules on motion and rules on playback share this."""
+"""Holds what several client rules share: it judges whether a client's motion, audio or stalls were harmed,
+whether the client discarded motion, and whether a call threw. Each harm is reported under the rule on the
+situation that caused it."""
 
 from collections.abc import Iterator
 
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.rules.findings import Broken, Kept
-from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Observation
+from spatius_sim.story.client_story import AUDIO_TOLERANCE_MS, ClientStory, Kind, Observation
 from spatius_sim.trace.decoder_events import PlaybackState
 
 
 def judge_motion(
     story: ClientStory, rule_id: str, other_causes: tuple[str, ...] = ()
 ) -> Iterator[Kept | Broken]:
-    """Judge whether a situation, such as motion with unknown fields, harmed a client's motion; `rule_id` is
-    the rule on this situation. Yield Kept each time that motion is in its place after the situation came up.
+    """Judge for a client rule whether a situation, such as motion with unknown fields, harmed the client's
+    motion; `rule_id` is the rule on this situation. Yield Kept each time that motion is in its place after
+    the situation came up.
 
     Yield Broken for each harm for which this rule, and no other, is to blame: nothing is rendered, or motion
     at a wrong place. The harm follows from C-MATCH, from a rule in `other_causes`, or from the rule of any
@@ -40,8 +42,8 @@ def judge_motion(
 
 
 def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge whether a situation, such as late motion, harmed a client's audio; `rule_id` is the rule on this
-    situation. The audio must be played whole, once and in time.
+    """Judge for a client rule whether a situation, such as late motion, harmed the client's audio; `rule_id`
+    is the rule on this situation. The audio must be played whole, once and in time.
 
     Yield Broken for each harm that belongs to this rule. Yield Kept if the audio of a conversation in this
     situation was played to its end. For C-STARVE (missing motion must not stop the audio), yield Kept if
@@ -63,11 +65,12 @@ def judge_audio(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 
 
 def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
-    """Judge whether the client, in the mode strictSync, holds its audio if motion is missing, reports this
-    stall, and goes on when motion has come. A situation may harm a stall; `rule_id` is the rule on it.
+    """Judge for a client rule whether the client, in the mode strictSync, stalls rightly: it must hold its
+    audio while motion is missing, report this stall, and go on when motion has come. After some situations,
+    such as a pause, a client may do this wrongly; `rule_id` is the rule on one situation.
 
-    Yield Broken for each wrong stall that belongs to this rule. For C-STARVE, the rule on stalls, also yield
-    Kept for each stall that is right."""
+    Yield Broken for each wrong stall of which this situation is the cause. For C-STARVE, the rule on stalls
+    without such a situation, also yield Kept for each stall that is right."""
     tolerance_samples = story.samples(AUDIO_TOLERANCE_MS)
     for observation in story.observations:
         if not observation.strict:
@@ -84,10 +87,11 @@ def judge_stalls(story: ClientStory, rule_id: str) -> Iterator[Kept | Broken]:
 def _judge_strict_sync(
     observation: Observation, tolerance_samples: int, follows_from: tuple[str, ...]
 ) -> Kept | Broken | None:
-    """Judge one observation of a client in the mode strictSync. If motion is missing, the audio must stall
-    (`observation.stalls`), and the client must report this (`observation.stalled`). If motion has come, the
-    audio must go on. Return None if neither is certain. A wrong stall may follow from the rules in
-    `follows_from`."""
+    """Judge the stall at one observation of a client in the mode strictSync, for all client rules on stalls.
+    If motion is missing, so that the audio must stall (`observation.stalls`), it must not play on, and the
+    client must report this stall (`observation.stalled`). If motion has come, the audio must go on. Return
+    None if neither is certain. If the client broke one of the rules in `follows_from`, a wrong stall may be
+    an effect of that."""
     played = observation.played or 0
     must_run = (
         observation.state != PlaybackState.IDLE
@@ -111,8 +115,8 @@ def _judge_strict_sync(
 
 
 def _find_other_causes_in_strict_sync(rule_id: str, observation: Observation) -> tuple[str, ...]:
-    """Return the rules that a client in strictSync may have broken instead of `rule_id`, which seems to be
-    broken: they make the audio stall, or run, in the same wrong way."""
+    """Return the client rules that a client in strictSync may have broken instead of `rule_id`, which seems
+    to be broken: they make the audio stall, or run, in the same wrong way."""
     match rule_id:
         case "C-EMPTY":
             # A client that does not stay audio-only waits for motion again.
@@ -130,8 +134,45 @@ def _find_other_causes_in_strict_sync(rule_id: str, observation: Observation) ->
 
 
 def judge_thrown_errors(story: ClientStory, *call_names: str) -> Iterator[Broken]:
-    """Yield Broken for each error that the client threw in these calls (such as "pause"). The story keeps
-    such an error only if the documents fix what the call does at that time."""
+    """Yield Broken, for any client rule, for each error that the client threw in calls of these names, such
+    as "pause". The story keeps such an error only if the Spatius documents say what the call must do at that
+    time: elsewhere a client may throw."""
     for call in story.thrown_calls:
         if call.do in call_names:
             yield Broken(f"{call.do} without an error", f"it threw: {call.error}", (call.seq, call.answered))
+
+
+def find_raised_errors(story: ClientStory, kind: Kind) -> Iterator[Broken]:
+    """Yield Broken, for any client rule, for each call with motion of this kind at which the client raised an
+    error."""
+    for call in story.motion_calls:
+        if call.kind is kind and call.error is not None:
+            yield Broken("silence", f"it threw: {call.error}", (call.seq, call.answered))
+
+
+def judge_discarded_motion(story: ClientStory, kind: Kind, rule_id: str) -> Iterator[Kept | Broken]:
+    """Judge for a client rule each call that gave the client motion which must be discarded; `kind` says why
+    it must. Yield Broken if the client rendered the motion, and Kept if it did not, as far as it was
+    observed.
+
+    With a `rule_id`, also judge whether the client still rendered its other motion afterwards. With "", do
+    not."""
+    calls = [call for call in story.motion_calls if call.kind is kind]
+    for call in calls:
+        showing_observations = [
+            observation
+            for observation in story.observations
+            if any(origin is call for _, origin in observation.foreign)
+        ]
+        observed_later = any(
+            observation.moved for observation in story.observations if observation.seq > call.seq
+        )
+        if showing_observations:
+            seqs = call.seq, showing_observations[0].seq
+            # A client that keeps motion with another id also keeps motion that comes before any audio.
+            causes = ("C-MISMATCH",) if kind is Kind.EARLY else ()
+            yield Broken(f"motion {kind.value} discarded", f"motion {kind.value} was rendered", seqs, causes)
+        elif observed_later:
+            yield Kept()
+    if rule_id:
+        yield from judge_motion(story, rule_id)

@@ -1,9 +1,10 @@
-"""Repeats the scenarios of a trial that broke a rule: a breach that is seen again is a failure."""
+"""Confirms the breaches that a trial has seen, by repeating their scenarios: a breach that is seen again is a
+failure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 
-from spatius_sim.engine.failure_evidence import pack_player_data
+from spatius_sim.engine.failure_evidence import pack_evidence_for_player
 from spatius_sim.engine.search_failing_plan import P
 from spatius_sim.engine.trial.run_scenarios import OutOfTimeError, ScenarioRunner
 from spatius_sim.engine.trial.seen_breaches import Sighting
@@ -23,7 +24,7 @@ def _no_sure_plans(rule_id: str) -> tuple[()]:
 
 
 @dataclass(slots=True)
-class ScenarioRepeater(ScenarioRunner[P]):
+class BreachConfirmer(ScenarioRunner[P]):
     """Confirms the breaches that a trial has seen, by repeating their scenarios with all the patience that
     the user allows: the rule has FAILED if it is broken again, and is INCONCLUSIVE if it is not. There is one
     exception: if a wait was cut short, and a full wait shows that the rule is kept, there was no breach."""
@@ -36,16 +37,17 @@ class ScenarioRepeater(ScenarioRunner[P]):
     """Returns a plan of ordinary length for a failing one, None if there is none. If it is set, each failure
     is shown at ordinary length too; a user who looks at no picture does not wait for that."""
     find_sure_plans: Callable[[str], Sequence[P]] = _no_sure_plans
-    """Returns the plans that are always run for a rule. If a breach may follow from a rule that is judged
-    later, they are run before the breach counts: it must not matter which of the two is judged first."""
+    """Returns the sure plans of a rule, which are always run for it. If a breach may follow from a rule that
+    is judged later, they are run before the breach counts: it must not matter which of the two is judged
+    first."""
     _consequences: list[str] = field(default_factory=list)
     """The rules whose causes are looked for just now, each a cause of the one before it."""
 
-    def _repeat_plans_of_causes(self, rule_id: str, plan: P) -> None:
-        """Repeat the plans that broke the rules from which the breaches of `rule_id` in this plan may follow,
-        unless such a rule has failed already. So the report names a cause before its consequence. If no
-        breach of such a rule was seen, its sure plans are run first. Meanwhile `rule_id` is in
-        `_consequences`."""
+    def _confirm_causes_first(self, rule_id: str, plan: P) -> None:
+        """Before the breaches of `rule_id` in this plan are confirmed, confirm those of the rules from which
+        they may follow (the causes), by repeating the plans that broke them. So the report names a cause, and
+        not its consequence. If no breach of a cause was seen, the plans that are always run for it are run
+        first. A cause that has failed already is left out. Meanwhile `rule_id` is in `_consequences`."""
         causes = {
             cause: None
             for broken in self._findings.breaches_that_count(self._findings.judgements_by_plan[plan][rule_id])
@@ -55,15 +57,17 @@ class ScenarioRepeater(ScenarioRunner[P]):
         try:
             for cause in causes:
                 if cause not in self._findings.failed_rules and cause not in self._consequences:
-                    self._run_sure_plans(cause)
-                    self._repeat_plans_that_broke(cause)
+                    self._look_for_breach_in_sure_plans(cause)
+                    self._confirm_breaches(cause)
         finally:
             self._consequences.pop()
 
-    def _run_sure_plans(self, rule_id: str) -> None:
-        """Run the sure plans of this rule, those that are always run for it, until one of them breaks it, so
-        that this plan can be repeated. A breach that may follow from a rule in `_consequences` does not
-        count. Run none if the client has no settable clock: then every plan lasts in real time."""
+    def _look_for_breach_in_sure_plans(self, rule_id: str) -> None:
+        """Look for a breach of this rule that can be confirmed, because another rule may be broken only as
+        its consequence: run its sure plans, which are always run for it, until one breaks it. A breach that
+        may itself follow from such another rule (they are in `_consequences`) does not count. Run none if the
+        rule was broken before, if time is up, or if the client has no settable clock: then every plan lasts
+        in real time."""
         if getattr(self.subject, "real_clock", False):
             return
         for plan in self.find_sure_plans(rule_id):
@@ -79,18 +83,18 @@ class ScenarioRepeater(ScenarioRunner[P]):
                 self._try_attach()
                 return
 
-    def _repeat_plans_that_broke(self, rule_id: str) -> RuleOutcome | None:
-        """Repeat the plans that have broken the rule so far, and return the outcome of the rule: FAILED as
-        soon as one breaks it again, INCONCLUSIVE if none does. Return None if no plan broke it, or if a
-        repetition without cut waits showed that it is kept. This runs even after the deadline, because a
-        breach that was seen must be reported."""
+    def _confirm_breaches(self, rule_id: str) -> RuleOutcome | None:
+        """Confirm the breaches of this rule that were seen so far, by repeating their plans. Return the
+        outcome of the rule: FAILED as soon as a plan breaks it again, INCONCLUSIVE if none does. Return None
+        if no plan broke it, or if the kit had cut a wait short, and the rule is kept with the full wait. This
+        runs even after the deadline, because a breach that was seen must be reported."""
         plans = [
             plan
             for plan in self._findings.plans_that_may_fail(rule_id)
             if not self._is_circular(rule_id, plan)
         ]
         for plan in plans if self.measure_size is None else sorted(plans, key=self.measure_size):
-            self._repeat_plans_of_causes(rule_id, plan)
+            self._confirm_causes_first(rule_id, plan)
             if not self._findings.may_fail(rule_id, plan):
                 continue
             try:
@@ -102,7 +106,7 @@ class ScenarioRepeater(ScenarioRunner[P]):
             if failed_outcome is not None:
                 return failed_outcome
         return (
-            self._outcome_if_not_repeated(rule_id, 1)
+            self._outcome_if_unconfirmed(rule_id, 1)
             if self._findings.unconfirmed_plans.get(rule_id)
             else None
         )
@@ -164,13 +168,18 @@ class ScenarioRepeater(ScenarioRunner[P]):
         else:
             return None
         breaches = self._findings.breaches_that_count(judge(trace)[rule_id])
-        return LongerFailure(str(longer_plan), pack_player_data(trace, breaches[0])) if breaches else None
+        return (
+            LongerFailure(str(longer_plan), pack_evidence_for_player(trace, breaches[0]))
+            if breaches
+            else None
+        )
 
-    def _outcome_if_not_repeated(self, rule_id: str, plan_count: int) -> RuleOutcome:
-        """Return the outcome of a rule that a plan broke, but not again when the plan was repeated, or whose
-        plan could not be repeated: INCONCLUSIVE, with the breach as a failure that is not confirmed. The
-        first plan that broke the rule is shown, if it is among the unconfirmed ones. `plan_count` plans were
-        run for the rule."""
+    def _outcome_if_unconfirmed(self, rule_id: str, plan_count: int) -> RuleOutcome:
+        """Return the outcome of a rule whose breach could not be confirmed: a plan broke it, but not again
+        when the plan was repeated, or the plan could not be repeated. The outcome is INCONCLUSIVE, with an
+        unconfirmed failure. If several plans are unconfirmed, show the one that was seen to break the rule
+        first in this trial, or any other if that one is not among them. `plan_count` plans were run for the
+        rule."""
         unconfirmed_plans = self._findings.unconfirmed_plans[rule_id]
         first_sighting = self._findings.first_sightings.get(rule_id)
         plan = (

@@ -9,7 +9,7 @@ judged until the next conversation or interrupt.
 from math import isfinite
 from typing import Any
 
-from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, keyframe_count
+from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND
 from spatius_sim.story.client_exchanges import Exchange, pair_requests_with_answers
 from spatius_sim.story.client_story import (
     ClientStory,
@@ -90,7 +90,7 @@ class _ClientObserver(HarmFinder):
         if self.story.real_clock:
             self.note_progress_during_call(exchange, before)
         if request.do not in ("advance", "observe"):
-            self.clean_step = False
+            self.only_time_passed = False
 
     def note_observation(self, exchange: Exchange) -> None:
         """Note what the client reports, together with what is certain about the client at this time."""
@@ -115,7 +115,7 @@ class _ClientObserver(HarmFinder):
             # A client that drops motion whose time is over shows the next payload in its place: C-SYNC.
             may_have_dropped = due_keyframe >= current.overdue_from
             # What came before may have cost motion, or may have let the face run ahead: then it is to blame.
-            may_have_dropped = may_have_dropped or bool(self.motion.suspects)
+            may_have_dropped = may_have_dropped or bool(self.motion_blame.suspects)
             # A client that drops motion with unknown fields shows the next payload in its place: C-UNKNOWN.
             may_have_dropped = may_have_dropped or own_keyframes[-1] >= current.unknown_from
             in_order = in_order and not (jumped and is_later_payload and not may_have_dropped)
@@ -126,15 +126,15 @@ class _ClientObserver(HarmFinder):
             or current.last_shown >= due_keyframe
             or due_keyframe - first_keyframe <= slack_keyframes
         )
-        may_show_nothing = may_show_nothing or self.at_end(played)
+        may_show_nothing = may_show_nothing or self.may_be_at_end(played)
         if current and due_keyframe is not None and due_keyframe >= current.unknown_from:
-            self.motion.note("C-UNKNOWN")
+            self.motion_blame.add_suspect("C-UNKNOWN")
         if current and story.keyframe_at(max(played or 0, self.slowest_position // 1000)) >= (
             current.unknown_from
         ):
-            self.stall.note("C-UNKNOWN")
+            self.stall_blame.add_suspect("C-UNKNOWN")
         if current and due_keyframe is not None and due_keyframe >= current.overdue_from:
-            self.motion.note("C-SYNC")
+            self.motion_blame.add_suspect("C-SYNC")
         state = result.get("state")
         held = self.paused and not self.pause_undefined and self.paused_ms >= story.slack_ms
         if held and played is not None:
@@ -142,21 +142,21 @@ class _ClientObserver(HarmFinder):
             self.fastest_position = min(self.fastest_position, played * 1000)
         checked = played is not None and (self.time_is_certain or self.can_show_wait_for_motion)
         harm = self.find_audio_harm(played, state) if played is not None and checked else None
-        situations, missing_ms = frozenset(self.audio.suspects), self.motion_missing_ms
+        situations, missing_ms = frozenset(self.audio_blame.suspects), self.motion_missing_ms
         if played is None:
-            harm = self.find_harm_by_state(state, expected)
+            harm = self.find_audio_harm_by_state(state, expected)
             checked = state == expected is PlaybackState.IDLE and self.situations_seen_playing is not None
             if state == expected is PlaybackState.PLAYING:
                 self.situations_seen_playing = situations
             situations = self.situations_seen_playing or frozenset()
             missing_ms -= self.idle_after_end_ms
         if harm and self.rule_of_first_harm is None:
-            rule_id = self.audio.rule_id if self.has_played_as_much_when_plain else ""
+            rule_id = self.audio_blame.rule_id if self.can_blame_situation_for_audio else ""
             self.rule_of_first_harm = rule_id if played is None else self.find_audio_harm_rule(played, state)
         self.disordered = self.disordered or bool(foreign_keyframes) or not in_order
-        can_be_blamed = self.shown or self.motion.suspects <= {"C-SYNC"}
+        can_be_blamed = self.has_shown_plain_motion or self.motion_blame.suspects <= {"C-SYNC"}
         harmed = self.disordered or self.rule_of_first_harm is not None
-        motion_rule = self.motion.rule_id if can_be_blamed and not harmed else ""
+        motion_rule = self.motion_blame.rule_id if can_be_blamed and not harmed else ""
         audio_must_run = (
             self.can_show_wait_for_motion
             and self.slowest_wait_ms == 0
@@ -174,7 +174,7 @@ class _ClientObserver(HarmFinder):
             low=self.slowest_position // 1000,
             high=self.fastest_position // 1000,
             expected_state=expected if self.state_has_settled(expected) else None,
-            silent=self.clean_step and self.must_be_silent and self.silent_before,
+            silent=self.only_time_passed and self.must_be_silent and self.silent_before,
             id_fixed=self.id_is_certain(state),
             current_id=current.id if current else None,
             is_over=self.time_is_certain and self.idle_after_end_ms >= story.slack_ms,
@@ -187,7 +187,7 @@ class _ClientObserver(HarmFinder):
             stalls=self.can_show_wait_for_motion and self.stalled_ms >= story.slack_ms,
             runs=audio_must_run,
             stall_rule=self.find_stall_rule(audio_must_run=audio_must_run),
-            stall_situations=frozenset(self.stall.suspects),
+            stall_situations=frozenset(self.stall_blame.suspects),
             due=due_keyframe,
             blank=not (own_keyframes or may_show_nothing),
             own=own_keyframes,
@@ -195,9 +195,9 @@ class _ClientObserver(HarmFinder):
             foreign=foreign_keyframes,
             moved=self.moved,
             catching_up=self.catch_up_ms > 0,
-            motion_situations=frozenset(self.motion.suspects),
+            motion_situations=frozenset(self.motion_blame.suspects),
             motion_rule=motion_rule,
-            controlled=current is not None and self.has_rendered_as_much_when_plain(current, due_keyframe),
+            controlled=current is not None and self.can_blame_situation_for_motion(current, due_keyframe),
             audio_situations=situations,
             audio_rule=self.rule_of_first_harm or "",
             audio_checked=checked and self.time_is_certain,
@@ -206,14 +206,14 @@ class _ClientObserver(HarmFinder):
         )
         story.observations.append(observation)
         if observation.shows_motion_in_place(slack_keyframes):
-            self.note_good_motion(observation)
+            self.note_unharmed_motion(observation)
         self.note_stall(observation)
-        self.note_good_audio(observation)
+        self.note_unharmed_audio(observation)
         if current and own_keyframes:
             current.last_shown = max(current.last_shown, *own_keyframes)
         if current is not None and state not in (None, PlaybackState.IDLE):
             current.was_active = True
-        self.last, self.clean_step, self.expected_before = observation, True, expected
+        self.last, self.only_time_passed, self.expected_before = observation, True, expected
         self.silent_before, self.cut_off_conversation = self.must_be_silent, None
 
     @property
@@ -260,34 +260,3 @@ class _ClientObserver(HarmFinder):
         if call.kind is Kind.OVER:
             return call.conversation is self.conversation
         return call.kind is Kind.OPEN
-
-    def find_due_keyframes(self, samples_played: int | None) -> tuple[int, int | None]:
-        """Return the numbers of the first and the last keyframe that a correct client must have rendered
-        between its last observation and this one. `samples_played` is the position that the client reports
-        now. If that is None, the position of the slowest correct client is taken instead.
-
-        The last keyframe is None if no new keyframe was due. Return (0, None) if it is not certain what was
-        due."""
-        current, last = self.conversation, self.last
-        if (
-            not (current and last and self.clean_step and self.time_is_certain)
-            or last.conversation is not current
-        ):
-            return 0, None
-        if current.audio_only or current.open_motion or self.paused:
-            return 0, None
-        position_before = last.high if last.played is None else last.played
-        position = self.slowest_position // 1000 if samples_played is None else samples_played
-        total_keyframes = keyframe_count(current.samples, self.story.sample_rate)
-        first_keyframe = self.story.keyframe_at(position_before)
-        last_keyframe = self.story.keyframe_at(position)
-        if last_keyframe >= total_keyframes:
-            return first_keyframe, None  # The rest of the audio fills no keyframe.
-        is_new = first_keyframe < last_keyframe < len(current.values)
-        return first_keyframe, last_keyframe if is_new else None
-
-    def at_end(self, played: int | None) -> bool:
-        """Return whether, at this observation, the audio of the current conversation may be over, so that the
-        client need not render more motion."""
-        position = self.fastest_position // 1000 if played is None else played
-        return self.conversation is not None and position >= self.conversation.samples

@@ -1,4 +1,4 @@
-"""S rules on the motion that Motion Server returns."""
+"""S rules on motion responses, in which Motion Server answers the audio of a request."""
 
 from collections.abc import Iterator
 
@@ -21,13 +21,13 @@ from spatius_sim.protocol.messages import (
 )
 from spatius_sim.rules.findings import Broken, Kept
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.frames_to_motion_server import (
+from spatius_sim.story.frames_and_closes_at_server import (
     class_of_frames_to_server,
     describe_close_by_server,
     find_close_by_server,
 )
-from spatius_sim.story.join_turns import Story, UpstreamRequest
 from spatius_sim.story.keyframes_of_audio import find_keyframes_of_audio, is_ogg_opus
+from spatius_sim.story.turn_story import Story, UpstreamRequest
 from spatius_sim.trace.events import Closed, Event, Lane, Provocation, Provoked, Received, Sent
 from spatius_sim.wires.optional_features import IDS
 
@@ -118,7 +118,7 @@ def check_end_of_motion(story: Story) -> Iterator[Kept | Broken]:
             waited_seq = (request.turn and request.turn.waited_seq) or 0
             actual += describe_close_by_server(story.trace, request.connection, waited_seq)
         expected = f"end=true on the last response for {request.req_id}, once"
-        expected += _tell_of_other_connections(story, request)
+        expected += _describe_requests_with_same_req_id(story, request)
         yield Broken(expected, actual, (request.first_seq, *end_seqs))
 
 
@@ -151,7 +151,7 @@ def check_keyframe_count(story: Story) -> Iterator[Kept | Broken]:
             samples = len(request.audio) // BYTES_PER_SAMPLE
             length = "this Ogg Opus" if is_ogg_opus(request) else f"{samples} samples"
             expected = f"{wanted_count} keyframes for {length} at {request.sample_rate} Hz"
-            expected += _tell_of_other_connections(story, request)
+            expected += _describe_requests_with_same_req_id(story, request)
             events = (request.first_seq, *(payload.seq for payload in request.payloads))
             yield Broken(expected, f"{actual_count} keyframes", events)
 
@@ -315,7 +315,8 @@ def _find_answers_under_wrong_id(story: Story) -> Iterator[Broken]:
 
 
 def _find_requests_with_same_req_id(story: Story, request: UpstreamRequest) -> list[UpstreamRequest]:
-    """Return the requests of other connections that have the same req_id as this request."""
+    """Return the requests of other connections that have the same req_id as this request: the server may have
+    mixed up its responses to them."""
     return [
         other
         for other in story.requests
@@ -323,9 +324,9 @@ def _find_requests_with_same_req_id(story: Story, request: UpstreamRequest) -> l
     ]
 
 
-def _tell_of_other_connections(story: Story, request: UpstreamRequest) -> str:
-    """Return the words that tell of other connections that used the same req_id, which may explain a breach;
-    "" if there are none. The words follow others, after a comma."""
+def _describe_requests_with_same_req_id(story: Story, request: UpstreamRequest) -> str:
+    """Return in words that another connection used the same req_id, which may explain wrong responses; "" if
+    none did. The text begins with a comma, to be added to what was expected."""
     return (
         ", though another connection used this req_id too"
         if _find_requests_with_same_req_id(story, request)
@@ -334,8 +335,8 @@ def _tell_of_other_connections(story: Story, request: UpstreamRequest) -> str:
 
 
 def _split_into_recorded_segments(keyframe_total: int) -> list[int]:
-    """Split a number of keyframes into responses, as the real Motion Server did in the recording of it.
-    Return the number of keyframes of each response."""
+    """Split a number of keyframes into segments, one for each motion response, as the real service did in the
+    recording: the server under test should do the same. Return the number of keyframes of each segment."""
     segment_lengths: list[int] = []
     assigned = 0
     while assigned < keyframe_total:
@@ -374,9 +375,8 @@ def _find_connections_not_to_judge(story: Story) -> set[str]:
 
 
 def _find_oversized_messages(story: Story) -> list[tuple[Event, int]]:
-    """Return the events with a message from Motion Server that is larger than the SDKs take, each with the
-    size of the message in bytes. The kit received such a message, or sent it on if it stands at the server's
-    place."""
+    """Return the events with a response, or another message from Motion Server, that is larger than the SDKs
+    take, each with its size in bytes. Messages to Motion Server do not count."""
     class_of_frames_up = class_of_frames_to_server(story.trace)
     return [
         (event, len(event.content.raw))
@@ -388,8 +388,9 @@ def _find_oversized_messages(story: Story) -> list[tuple[Event, int]]:
 
 
 def _judge_damaged_requests(story: Story) -> Iterator[Kept | Broken]:
-    """Yield whether each request whose Ogg Opus is damaged got an answer while the kit waited: the end of its
-    motion, an error, or the close of its connection. No document says which."""
+    """Judge whether the server left no request with damaged Ogg Opus without a response while the kit waited.
+    The end of its motion, an error and the close of its connection are all right: no document says which of
+    them must come."""
     connections = _find_provoked_connections(story, Provocation.DAMAGED_OPUS)
     for request in story.requests:
         waited_seq = request.turn.waited_seq if request.turn is not None else None

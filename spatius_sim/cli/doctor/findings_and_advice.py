@@ -1,4 +1,4 @@
-"""Says in words why nothing comes from a relay, and what to do about it."""
+"""The doctor's findings and advice: why nothing comes from a relay, in words, and what to do about it."""
 
 import json
 import re
@@ -232,8 +232,9 @@ def _advice_on_endpoints(settings: Settings) -> str:
 
 
 def _advice_on_proxies(settings: Settings) -> str:
-    """Return the doctor's advice on the HTTP proxies that environment variables name here: the relay must not
-    use them to reach us. Return "" if there are none, or if we start the relay ourselves."""
+    """Return the doctor's advice on HTTP proxies: environment variables of this command name some, and a
+    relay must not use them to reach our Motion Server. Return "" if none is named, or if we start the relay
+    ourselves."""
     variable_names = [] if settings.relay_start.command else find_proxy_variables(settings.environment)
     if not variable_names:
         return ""

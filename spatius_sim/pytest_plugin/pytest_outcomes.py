@@ -83,8 +83,8 @@ def read_outcomes(report: pytest.TestReport) -> "Iterator[tuple[str, str, str, R
 
 
 class SessionOutcomes:
-    """A pytest plugin that collects the outcomes of all items, in workers too, and what breaks the session
-    off."""
+    """A pytest plugin that collects the outcomes of all items, in workers too, and why the pytest session was
+    stopped early, if it was."""
 
     def __init__(self) -> None:
         self.clock = SteadyClock()

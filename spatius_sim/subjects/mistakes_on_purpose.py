@@ -1,4 +1,5 @@
-"""Makes mistakes on purpose with a Motion Server under test: wrong keys, tokens, avatars and frames."""
+"""Makes mistakes on purpose, which a Motion Server under test has to refuse: the kit gives a wrong key, token
+or avatar, or sends a wrong frame."""
 
 import asyncio
 from dataclasses import replace
@@ -45,9 +46,10 @@ class ServerMistakes(ServerSessions):
     async def _request_token(
         self, session_name: str, life_seconds: int, mistake: Provocation | None = None
     ) -> str:
-        """Ask the Motion Server under test for a session token that is valid for `life_seconds`, and record
-        request and answer. Return the token, or "" if the server issued none. `mistake`: what the kit does
-        wrong on purpose: it sends a made-up key or no key. None: it sends the right key."""
+        """Ask the Motion Server under test for a session token that is valid for `life_seconds`, and make
+        this `mistake` on purpose: send a made-up key or no key (None: send the right key). Record request and
+        answer. Return the token, or "" if the server issued none. Only probes use this; for an ordinary
+        session, `_fetch_token` asks for the token."""
         key = self._address.api_key
         if mistake is not None:
             key = canary_key(UNKNOWN_KEY_SEED) if mistake is Provocation.WRONG_KEY else ""

@@ -6,6 +6,17 @@ Nearly every plan begins with a conversation in which nothing special happens, a
 played and the same motion is shown before the edge case comes."""
 
 from spatius_sim.plans.client_plan import (
+    TWISTS,
+    UNKNOWN_FIELDS,
+    ClientPlan,
+    GiveAudio,
+    Move,
+    PlannedPayload,
+    Ref,
+    Step,
+    Wait,
+)
+from spatius_sim.plans.make_fixed_client_plans import (
     AFTER_INTERRUPT,
     BEFORE,
     CALLS_WHILE_IDLE,
@@ -19,16 +30,7 @@ from spatius_sim.plans.client_plan import (
     PAUSE,
     RESUME,
     SETTLE,
-    TWISTS,
-    UNKNOWN_FIELDS,
     WATCH,
-    ClientPlan,
-    GiveAudio,
-    Move,
-    PlannedPayload,
-    Ref,
-    Step,
-    Wait,
     all_motion,
     make_plans,
     motion,

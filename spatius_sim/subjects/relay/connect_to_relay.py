@@ -1,4 +1,4 @@
-"""How the kit's clients reach a relay: over sockets, or in virtual time."""
+"""Connects the kit's clients to a relay: over sockets, or in virtual time."""
 
 import time
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class RelayInMemory:
         *,
         data_packets: bool = False,
     ) -> None:
-        """Prepare the access of clients to a relay in memory, in the virtual time of `loop`. `down` is the
+        """Prepare to connect clients to a relay in memory, in the virtual time of `loop`. `down` is the
         network link from the relay to each client, and `up` the link back; None: `up` is like `down`.
         `data_packets`: each frame must fit into one data packet of a room, or is lost."""
         self._loop, self._relay, self._down, self._up = loop, relay, down, up
@@ -111,10 +111,11 @@ class RelayInMemory:
         on_frame: Callable[[Frame], None],
         on_close: Callable[[int], None],
     ) -> MemoryConnection:
-        """Give a client access to the relay in memory, and return the connection at once: this relay refuses
+        """Connect a client to the relay in memory, and return the connection at once: this relay refuses
         nobody. `on_frame` is called with each frame that the relay sends, and `on_close` once with the close
         code. If frames travel as data packets of a room, frames that are too large for one packet are lost.
-        If the address is `narrow`, the relay must soon wait for a client that reads nothing."""
+        If the address is `narrow`, the link to the client holds little data, so the relay soon has to wait if
+        the client reads nothing."""
         token = dict(address.headers).get("X-Session-Key", "")
         client_end = self._relay.accept(token, NARROW if address.narrow else self._down, self._up)
 

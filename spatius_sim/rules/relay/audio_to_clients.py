@@ -1,4 +1,4 @@
-"""R rules on audio: it is complete, comes before the motion, and is marked at its end."""
+"""R rules on audio to clients: it is complete, comes before the motion, and is marked at its end."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -8,7 +8,7 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
-from spatius_sim.story.join_turns import Conversation, Story, Turn
+from spatius_sim.story.turn_story import Conversation, Story, Turn
 from spatius_sim.story.undisturbed_turns import find_first_misbehaviour_seq
 from spatius_sim.trace.events import Lane, Sent
 from spatius_sim.wires.events import Speak, SpeakEnd
@@ -50,29 +50,29 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
         requests = [request for request in turn.requests if not request.stopped_early]
         if not requests or requests[0].configured.audio_format != AudioFormat.PCM_S16LE:
             continue
-        server_rate = requests[0].sample_rate
-        client_rate = story.output_rates.get(turn.client, server_rate)
-        server_audio = turn.join_audio_sent_up(requests)
+        rate_up = requests[0].sample_rate
+        client_rate = story.output_rates.get(turn.client, rate_up)
+        audio_up = turn.join_audio_sent_up(requests)
         client_audio = turn.audio_down
-        same_rate = server_rate == client_rate
+        same_rate = rate_up == client_rate
         if (
-            turn.is_same_speech(server_audio, client_audio, server_rate)
+            turn.is_same_speech(audio_up, client_audio, rate_up)
             if same_rate
-            else _is_equally_long_audio(server_audio, server_rate, client_audio, client_rate)
+            else _does_audio_to_client_last_as_long(client_audio, client_rate, audio_up, rate_up)
         ):
             yield Kept()
         else:
-            up_in_words, down_in_words = f"{len(server_audio)} bytes", f"{len(client_audio)} bytes"
-            if not same_rate and min(server_rate, client_rate) > 0:  # As many bytes do not last as long then.
-                up_in_words = f"{len(server_audio) / BYTES_PER_SAMPLE / server_rate:.2f} s ({up_in_words})"
+            up_in_words, down_in_words = f"{len(audio_up)} bytes", f"{len(client_audio)} bytes"
+            if not same_rate and min(rate_up, client_rate) > 0:  # As many bytes do not last as long then.
+                up_in_words = f"{len(audio_up) / BYTES_PER_SAMPLE / rate_up:.2f} s ({up_in_words})"
                 down_seconds = len(client_audio) / BYTES_PER_SAMPLE / client_rate
                 down_in_words = f"{down_seconds:.2f} s ({down_in_words})"
             # The client got what was spoken: then it is what went up that differs, or its rate.
             got_what_was_spoken = turn.is_same_speech(turn.pcm, client_audio, client_rate)
             yield Broken(
-                f"all {up_in_words} of audio of {turn.name} that went up ({server_rate} Hz)",
+                f"all {up_in_words} of audio of {turn.name} that went up ({rate_up} Hz)",
                 f"{down_in_words} came down ({client_rate} Hz{', as the relay announced' * (not same_rate)})"
-                + _describe_first_difference(server_audio, client_audio, client_rate - server_rate),
+                + _describe_first_difference(audio_up, client_audio, client_rate - rate_up),
                 _list_first_seqs(turn),
                 ("U-AUDIO-COMPLETE", "U-RATE") if got_what_was_spoken else (),
             )
@@ -170,7 +170,7 @@ def check_audio_end_mark(story: Story) -> Iterator[Kept | Broken]:
             if not conversation.labelled and any(piece.turn in (None, turn) for piece in conversation.pieces)
         ]
         all_marked = all(conversation.marks for conversation in unlabelled)
-        cut_off = _find_cut_off_conversation(story, turn, unlabelled) if all_marked else None
+        cut_off = _find_conversation_with_cut_off_audio(story, turn, unlabelled) if all_marked else None
         if cut_off is not None:
             yield _make_breach(turn, "a mark came within its audio, and the rest cuts it off", cut_off)
             continue
@@ -194,12 +194,13 @@ def check_audio_end_mark(story: Story) -> Iterator[Kept | Broken]:
                 yield Kept()
 
 
-def _find_cut_off_conversation(
+def _find_conversation_with_cut_off_audio(
     story: Story, turn: Turn, conversations: list[Conversation]
 ) -> Conversation | None:
-    """Return the first of these conversations of a turn whose audio is cut off by the next one: that begins
-    before this audio can have been played. Return None if there is none. Return None, too, if the client does
-    not choose the speech or end it, or if the audio is not PCM, whose bytes show how long it is."""
+    """Return the first of these conversations of a turn whose audio the relay itself cuts off: the next
+    conversation comes to the client before it can have played the audio of the first. Return None if there is
+    none. Return None, too, if the client does not choose the speech or end it, or if the audio is not PCM,
+    whose bytes show how long it is."""
     if {CLIENT_CHOOSES_SPEECH, SPEECH_END, PCM} & set(story.trace.header.lacks):
         return None
     rate = story.output_rates.get(turn.client, turn.sample_rate)
@@ -216,9 +217,9 @@ def _find_cut_off_conversation(
 
 
 def _find_last_spoken_seq(story: Story, turn: Turn) -> int:
-    """Return the number of the event with the last audio that the client sent in this turn, up to the end of
-    its speech. The relay must not mark the end of its own audio before that. Return 0 if the client sent no
-    audio, or no end of speech, before the wait for the turn ended."""
+    """Return the number of the event with the last audio that the client spoke in this turn, up to the end of
+    its speech. The relay must not mark the audio to the client as ended before that. Return 0 if the client
+    sent no audio, or no end of speech, before the wait for the turn ended."""
     last_spoken = 0
     for event in story.trace.events[turn.started_seq : turn.waited_seq]:
         action = event.content.value if isinstance(event.content, Sent) else None
@@ -241,28 +242,25 @@ def _make_breach(turn: Turn, actual: str, conversation: Conversation) -> Broken:
     return Broken(expected, actual, (conversation.first_seq, *conversation.marks), owed=owed)
 
 
-def _is_equally_long_audio(
-    server_audio: bytes, server_rate: int, client_audio: bytes, client_rate: int
+def _does_audio_to_client_last_as_long(
+    client_audio: bytes, client_rate: int, audio_up: bytes, rate_up: int
 ) -> bool:
-    """Return whether the audio that came to the client lasts as long as the audio that the relay sent to
-    Motion Server. The sample rates may differ, and the lengths by 40 ms (one keyframe). Whole numbers keep
-    the comparison exact."""
-    server_samples, client_samples = (
-        len(server_audio) // BYTES_PER_SAMPLE,
-        len(client_audio) // BYTES_PER_SAMPLE,
-    )
-    difference = abs(server_samples * client_rate - client_samples * server_rate)
-    return difference * KEYFRAMES_PER_SECOND <= server_rate * client_rate
+    """Return whether the audio that came to the client is complete, as far as its length shows: it must last
+    as long as the audio that the relay sent up to Motion Server, to 40 ms (one keyframe). If the sample rates
+    differ, the bytes cannot be compared. Whole numbers keep the comparison exact."""
+    client_samples, samples_up = len(client_audio) // BYTES_PER_SAMPLE, len(audio_up) // BYTES_PER_SAMPLE
+    difference = abs(samples_up * client_rate - client_samples * rate_up)
+    return difference * KEYFRAMES_PER_SECOND <= rate_up * client_rate
 
 
-def _describe_first_difference(server_audio: bytes, client_audio: bytes, rate_difference: int) -> str:
+def _describe_first_difference(audio_up: bytes, client_audio: bytes, rate_difference: int) -> str:
     """Return in words the first byte at which the audio that came to the client differs from the audio that
     the relay sent to Motion Server. Return "" if the sample rates differ, or if no audio came."""
     if rate_difference or not client_audio:
         return ""
-    shorter_length = min(len(server_audio), len(client_audio))
+    shorter_length = min(len(audio_up), len(client_audio))
     first_index = next(
-        (index for index in range(shorter_length) if server_audio[index] != client_audio[index]),
+        (index for index in range(shorter_length) if audio_up[index] != client_audio[index]),
         shorter_length,
     )
     return f"; the first difference is at byte {first_index}"

@@ -4,7 +4,8 @@ import pytest
 
 from spatius_sim.model.scenario.scenario import CloseWith, Delay, FaultAction, GrowTo, Stall, UnknownFields
 from spatius_sim.protocol.messages import ConfirmSession, Interrupt, ServerError
-from spatius_sim.story.join_turns import Story, Turn, build_story
+from spatius_sim.story.build_story import build_story
+from spatius_sim.story.turn_story import Story, Turn
 from spatius_sim.tests.rules.traces import KEYFRAME, Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
 from spatius_sim.wires.events import Failed, NotUnderstood

@@ -1,4 +1,4 @@
-"""R rules on motion: it arrives verbatim, complete and in order."""
+"""R rules on motion to clients: it arrives verbatim, complete and in order."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,8 +9,8 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
-from spatius_sim.story.join_turns import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.story.speech_index import find_audible_piece
+from spatius_sim.story.turn_story import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.story.wrong_uploads import find_garbled_message
 from spatius_sim.trace.events import Closed, Lane
 from spatius_sim.wires.optional_features import (
@@ -192,8 +192,9 @@ def _find_departure_seq(story: Story, turn: Turn) -> int:
 
 
 def _is_motion_due(request: UpstreamRequest) -> bool:
-    """Return whether Motion Server owes motion for the audio of this request. It owes none for silence, or
-    for PCM that is shorter than a keyframe (ASSUMED)."""
+    """Return whether the relay can expect motion for the audio of this request, so that it must not give the
+    request up before the motion has come. Motion Server owes none for silence, or for PCM that is shorter
+    than a keyframe (ASSUMED)."""
     if request.configured.audio_format != AudioFormat.PCM_S16LE:
         return bool(request.audio)
     samples = len(request.audio) // BYTES_PER_SAMPLE

@@ -1,4 +1,5 @@
-"""Says who is who at Motion Server: which frames went up to it, and whether it closed a connection."""
+"""Says what happened at Motion Server, whether the kit plays it or its client: which frames came to the
+server, and whether the server closed a connection."""
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE, NO_CODE
 from spatius_sim.protocol.messages import ConfigureSession
@@ -48,7 +49,7 @@ def find_close_by_server(trace: Trace, connection: str, before_seq: int) -> int 
 
 def describe_close_by_server(trace: Trace, connection: str, before_seq: int) -> str:
     """Return in words that Motion Server closed this connection before event number `before_seq`, with the
-    code; "" if it did not. The text begins with a comma, to be added to another text."""
+    close code; "" if it did not. The text begins with a comma: rules on servers add it to what they found."""
     code = find_close_by_server(trace, connection, before_seq)
     if code is None:
         return ""
