@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd, SwapsPayloads
+from spatius_sim.miniatures.relay.wrong_relays import NeverMarksAudioEnd, SwapsPayloads
 from spatius_sim.reporting.formats.html_report import html_report
 from spatius_sim.reporting.formats.json_report import report_schema
 from spatius_sim.rules.catalogue import rules_for

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from spatius_sim.files.scenario_file import shipped_scenario
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
-from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
-from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
-from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
-from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.relay.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.relay.wrong_with_clips import CLIP_MINIATURES
+from spatius_sim.miniatures.room.wrong_rooms import ROOM_MINIATURES
+from spatius_sim.miniatures.server.wrong_servers import SERVER_MINIATURES
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.rule import Rule
 from spatius_sim.rules.rule_sources import sources

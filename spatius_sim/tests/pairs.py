@@ -19,7 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from spatius_sim.miniatures.plain_server import PlainServer
+from spatius_sim.miniatures.server.plain_server import PlainServer
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay

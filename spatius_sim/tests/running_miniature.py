@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
 from spatius_sim.net.client.relay_address import RelayAddress
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.net.real_clock import RealTimeRecorder

@@ -15,9 +15,11 @@ from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.engine.search_failing_plan import DrawnPlans
 from spatius_sim.engine.trial.judge_rules import Trial, cut_down_relay_plans
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.far_reaching import FAR_REACHING_MINIATURES
-from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.honest_relays import (
+from spatius_sim.miniatures.client.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.client.wrong_in_strict_sync import STRICT_MINIATURES
+from spatius_sim.miniatures.relay.far_reaching import FAR_REACHING_MINIATURES
+from spatius_sim.miniatures.relay.honest_relays import (
     ENDS_BY_SILENCE,
     HONEST_RELAYS,
     CountsWhatWorked,
@@ -35,16 +37,23 @@ from spatius_sim.miniatures.honest_relays import (
     SpeaksSentencesAtOnce,
     StopsAfterAMoment,
 )
-from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
-from spatius_sim.miniatures.left_servers import MakesMotionInOneQueue
-from spatius_sim.miniatures.limited_servers import LimitsSessions, LimitsUpgrades
-from spatius_sim.miniatures.opus_servers import (
+from spatius_sim.miniatures.relay.seldom_wrong import MEAN_MINIATURES
+from spatius_sim.miniatures.relay.wrong_in_mid_turn import MID_TURN_MINIATURES
+from spatius_sim.miniatures.relay.wrong_in_slow_turns import SLOW_TURN_MINIATURES
+from spatius_sim.miniatures.relay.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.relay.wrong_with_clips import CLIP_MINIATURES
+from spatius_sim.miniatures.room.honest_rooms import HONEST_ROOMS
+from spatius_sim.miniatures.room.serve_room import serve_room
+from spatius_sim.miniatures.room.wrong_rooms import ROOM_MINIATURES
+from spatius_sim.miniatures.server.left_servers import MakesMotionInOneQueue
+from spatius_sim.miniatures.server.limited_servers import LimitsSessions, LimitsUpgrades
+from spatius_sim.miniatures.server.opus_servers import (
     CountsPreSkip,
     HangsUpOnDamagedOpus,
     SkipsDamagedOpus,
     TakesOpus,
 )
-from spatius_sim.miniatures.plain_server import (
+from spatius_sim.miniatures.server.plain_server import (
     EndsIdleSessions,
     IgnoresSilence,
     PlainServer,
@@ -57,17 +66,8 @@ from spatius_sim.miniatures.plain_server import (
     TellsWherePlaybackStands,
     WorksInRealTime,
 )
-from spatius_sim.miniatures.seldom_wrong import MEAN_MINIATURES
-from spatius_sim.miniatures.serve_room import serve_room
-from spatius_sim.miniatures.serve_server import MiniatureServer, VirtualMiniatureServer
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
-from spatius_sim.miniatures.wrong_in_mid_turn import MID_TURN_MINIATURES
-from spatius_sim.miniatures.wrong_in_slow_turns import SLOW_TURN_MINIATURES
-from spatius_sim.miniatures.wrong_in_strict_sync import STRICT_MINIATURES
-from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
-from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
-from spatius_sim.miniatures.wrong_servers import SERVER_MINIATURES
-from spatius_sim.miniatures.wrong_with_clips import CLIP_MINIATURES
+from spatius_sim.miniatures.server.serve_server import MiniatureServer, VirtualMiniatureServer
+from spatius_sim.miniatures.server.wrong_servers import SERVER_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl

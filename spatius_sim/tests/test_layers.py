@@ -32,7 +32,7 @@ PLANTED = {
     ),
     "a room that imports the wrong subjects": (
         "engine/run_profiles.py",
-        "spatius_sim.miniatures.plain_server",
+        "spatius_sim.miniatures.server.plain_server",
     ),
     "pytest in the engine": ("engine/run_profiles.py", "pytest"),
     "a room that imports the tests": ("cli/schema.py", "spatius_sim.tests.suspects"),

@@ -25,11 +25,11 @@ from typing import NamedTuple
 
 from websockets.asyncio.server import serve
 
-from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
-from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
-from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
+from spatius_sim.miniatures.relay.honest_relays import KEEPS_ITS_SESSION
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
+from spatius_sim.miniatures.relay.wrong_with_clients import PassesStaleMotionOn
+from spatius_sim.miniatures.relay.wrong_with_faults import TellsNoFailure
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from spatius_sim.cli.main import cli
 from spatius_sim.cli.try_wire import WireFit, try_wire
 from spatius_sim.files.wire_file import find_wire, wire_names
-from spatius_sim.miniatures.honest_relays import PLAIN, PLAYS_CLIPS
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.honest_relays import PLAIN, PLAYS_CLIPS
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_address import RelayAddress

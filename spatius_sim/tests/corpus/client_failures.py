@@ -4,7 +4,7 @@ rule's own miniature breaks that rule and no other."""
 from dataclasses import replace
 from functools import partial
 
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict

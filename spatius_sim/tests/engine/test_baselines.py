@@ -30,7 +30,7 @@ def client_command(broken_rule: str = "") -> str:
     brain = f"CLIENT_MINIATURES[{broken_rule!r}][0]" if broken_rule else "ClientDecoder"
     code = (
         "from spatius_sim.subjects import decoder_as_client, client_shim; "
-        "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
+        "from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES; "
         "from spatius_sim.model.client.decoder import ClientDecoder; "
         f"client_shim.serve_stdio(decoder_as_client.own_client_factory({brain}))"
     )

@@ -7,7 +7,7 @@ import pytest
 from hypothesis.strategies import integers
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverMarksAudioEnd
+from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, NeverMarksAudioEnd
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.reporting.summary import RuleOutcome

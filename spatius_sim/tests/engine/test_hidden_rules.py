@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis.strategies import just
 
-from spatius_sim.miniatures.wrong_relays import SendsEmptyFrames
+from spatius_sim.miniatures.relay.wrong_relays import SendsEmptyFrames
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan

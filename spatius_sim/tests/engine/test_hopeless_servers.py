@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.miniatures.plain_server import PlainServer
-from spatius_sim.miniatures.wrong_servers import AnswersTheFirstRequest, NeverEndsMotion
+from spatius_sim.miniatures.server.plain_server import PlainServer
+from spatius_sim.miniatures.server.wrong_servers import AnswersTheFirstRequest, NeverEndsMotion
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import Hearing, Suspect
 

@@ -22,7 +22,7 @@ BAD = shlex.join(
     [
         sys.executable,
         "-c",
-        "from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES; "
+        "from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES; "
         + SHIM.format("own_client_factory(CLIENT_MINIATURES['C-EMPTY'][0])"),
     ]
 )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.miniatures.wrong_after_long import LONG_MINIATURES
+from spatius_sim.miniatures.relay.wrong_after_long import LONG_MINIATURES
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.plan import Plan
 from spatius_sim.plans.plans_for_rules import exercise_of

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd
+from spatius_sim.miniatures.relay.wrong_relays import NeverMarksAudioEnd
 from spatius_sim.plans.plan import ORDINARY_SECONDS, PLAN_SAMPLE_RATE, SCARCELY_A_WORD, Plan, Sound, TurnPlan
 from spatius_sim.plans.server_probes import TokenProbe
 from spatius_sim.reporting.summary import Failure

@@ -9,7 +9,7 @@ import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionToNewestClient
+from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, SendsMotionToNewestClient
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.far_reaching import (
+from spatius_sim.miniatures.relay.far_reaching import (
     LosesLastFromThirdTurn,
     LosesMotionFromThirdTurn,
     LosesTheTail,
     NeverWorksAgain,
     StripsUnknownFields,
 )
-from spatius_sim.miniatures.wrong_relays import (
+from spatius_sim.miniatures.relay.wrong_relays import (
     MarksMotionAtOnce,
     MotionInEarlierTurn,
     NeverEndsUpstream,
     RewritesReqId,
 )
-from spatius_sim.miniatures.wrong_with_clients import (
+from spatius_sim.miniatures.relay.wrong_with_clients import (
     CutsSpeech,
     DemandsCredentials,
     DoesNothingLater,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from spatius_sim.miniatures.seldom_wrong import LosesInThirdTurn
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
+from spatius_sim.miniatures.relay.seldom_wrong import LosesInThirdTurn
+from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, NeverEndsUpstream, NeverMarksAudioEnd
 from spatius_sim.model.relay.policy import EndMark, RelayPolicy
 from spatius_sim.tests.pairs import Pair, common_policy, compose, judge_pair, pairs, sample
 

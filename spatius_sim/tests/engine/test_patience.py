@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.wrong_with_faults import TellsNoFailure
+from spatius_sim.miniatures.relay.wrong_with_faults import TellsNoFailure
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.draw_server_faults import FAILURES
 from spatius_sim.plans.plan import Plan

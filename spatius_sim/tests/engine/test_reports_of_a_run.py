@@ -9,7 +9,7 @@ from pathlib import Path
 
 CLIENT = """
 import sys
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.client_shim import serve_stdio
 

@@ -25,7 +25,8 @@ TIMEOUT = 120
 REUSES_IDS = (
     "from spatius_sim.subjects.decoder_as_client import own_client_factory; "
     "from spatius_sim.subjects.client_shim import serve_stdio; "
-    "from spatius_sim.miniatures.wrong_clients import ReusesIds; serve_stdio(own_client_factory(ReusesIds))"
+    "from spatius_sim.miniatures.client.wrong_clients import ReusesIds; "
+    "serve_stdio(own_client_factory(ReusesIds))"
 )
 
 

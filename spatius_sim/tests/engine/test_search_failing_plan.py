@@ -9,7 +9,7 @@ import pytest
 from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.engine.search_failing_plan import DrawnPlans, shortest_failing, smallest_failing
-from spatius_sim.miniatures.wrong_relays import NeverMarksAudioEnd
+from spatius_sim.miniatures.relay.wrong_relays import NeverMarksAudioEnd
 from spatius_sim.model.scenario.scenario import Fault, Moment, Scenario, Stall, When
 from spatius_sim.plans.draw_server_faults import server_failures
 from spatius_sim.plans.draw_undisturbed_turns import (

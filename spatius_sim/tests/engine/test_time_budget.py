@@ -9,7 +9,7 @@ import pytest
 
 from spatius_sim.engine.trial import run_scenarios
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.plans.client_plan import ClientPlan

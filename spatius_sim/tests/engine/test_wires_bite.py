@@ -8,7 +8,7 @@ import pytest
 
 from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.wrong_relays import (
+from spatius_sim.miniatures.relay.wrong_relays import (
     BroadcastsMotion,
     HandsOutApiKey,
     LosesAudio,

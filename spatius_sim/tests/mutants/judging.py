@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from spatius_sim.engine.run_profiles import profile_named
-from spatius_sim.miniatures.honest_rooms import AnswersLikeARealRoom
-from spatius_sim.miniatures.opus_servers import ToneForEachPacket
+from spatius_sim.miniatures.room.honest_rooms import AnswersLikeARealRoom
+from spatius_sim.miniatures.server.opus_servers import ToneForEachPacket
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.model.server.access_control import AccessControl

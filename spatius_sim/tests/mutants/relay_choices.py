@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
-from spatius_sim.miniatures.honest_relays import ENDS_BY_SILENCE, PLAIN, PLAYS_CLIPS
+from spatius_sim.miniatures.relay.honest_relays import ENDS_BY_SILENCE, PLAIN, PLAYS_CLIPS
 from spatius_sim.model.relay.policy import AudioStart, EndMark, MotionStart, RelayPolicy, SessionScope
 from spatius_sim.tests.suspects import ENDS_BY_SILENCE_WIRE
 

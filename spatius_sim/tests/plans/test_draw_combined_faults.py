@@ -8,7 +8,7 @@ from hypothesis.strategies import SearchStrategy
 
 from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.engine.search_failing_plan import smallest_failing
-from spatius_sim.miniatures.honest_relays import KEEPS_ITS_SESSION, PLAIN
+from spatius_sim.miniatures.relay.honest_relays import KEEPS_ITS_SESSION, PLAIN
 from spatius_sim.model.relay.policy import RelayPolicy
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.draw_combined_faults import combined_faults

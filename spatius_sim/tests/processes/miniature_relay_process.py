@@ -9,8 +9,8 @@ from itertools import count
 
 from websockets.asyncio.server import serve
 
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.wrong_relays import RELAY_MINIATURES
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.wires import published_wire
 

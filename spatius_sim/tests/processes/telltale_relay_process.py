@@ -10,8 +10,8 @@ from itertools import count
 
 from websockets.asyncio.server import ServerConnection, serve
 
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.miniatures.wrong_relays import RELAY_MINIATURES
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.wrong_relays import RELAY_MINIATURES
 from spatius_sim.wires import published_wire
 
 TOLD = ("MODEL_KEY", "DATABASE_URL")

@@ -37,7 +37,7 @@ def test_ours(pytestconfig):
 CLIENT = """
 from spatius_sim.subjects.decoder_as_client import own_client_factory
 from spatius_sim.subjects.client_shim import serve_stdio
-from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly
+from spatius_sim.miniatures.client.wrong_clients import ForgetsAudioOnly
 
 serve_stdio(own_client_factory(ForgetsAudioOnly))
 """

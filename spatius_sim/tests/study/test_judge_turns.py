@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from spatius_sim.files.network_file import shipped_networks
-from spatius_sim.miniatures.seldom_wrong import LosesBehindAnInterrupt
-from spatius_sim.miniatures.wrong_relays import LosesLastPayload, SendsMotionFirst
+from spatius_sim.miniatures.relay.seldom_wrong import LosesBehindAnInterrupt
+from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, SendsMotionFirst
 from spatius_sim.model.network.message_overhead import WireKind
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.study.judge_turns import TURNS_PER_JUDGED_TURN, judge_turn, turns_to_judge

@@ -189,7 +189,7 @@ def test_exit_1_prints_a_dialogue(tmp_path: Path) -> None:
     (tmp_path / "wrong_client.py").write_text(
         "from spatius_sim.subjects.decoder_as_client import own_client_factory\n"
         "from spatius_sim.subjects.client_shim import serve_stdio\n"
-        "from spatius_sim.miniatures.wrong_clients import ForgetsAudioOnly\n"
+        "from spatius_sim.miniatures.client.wrong_clients import ForgetsAudioOnly\n"
         "serve_stdio(own_client_factory(ForgetsAudioOnly))\n"
     )
     command = shlex.join([sys.executable, "wrong_client.py"])

@@ -6,10 +6,10 @@ from itertools import count
 
 import pytest
 
-from spatius_sim.miniatures.limited_servers import LimitsSessions
-from spatius_sim.miniatures.plain_server import PlainServer, PlainSession, WorksInRealTime
-from spatius_sim.miniatures.serve_server import VirtualMiniatureServer
-from spatius_sim.miniatures.wrong_servers import NeverEndsMotion
+from spatius_sim.miniatures.server.limited_servers import LimitsSessions
+from spatius_sim.miniatures.server.plain_server import PlainServer, PlainSession, WorksInRealTime
+from spatius_sim.miniatures.server.serve_server import VirtualMiniatureServer
+from spatius_sim.miniatures.server.wrong_servers import NeverEndsMotion
 from spatius_sim.model.server.response_pace import Pace
 from spatius_sim.net.real_clock import RealTimeRecorder
 from spatius_sim.net.server.socket_motion_server import SocketMotionServer

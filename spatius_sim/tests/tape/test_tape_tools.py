@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spatius_sim.miniatures.honest_clients import OddIds
-from spatius_sim.miniatures.wrong_clients import LagsBehind
+from spatius_sim.miniatures.client.honest_clients import OddIds
+from spatius_sim.miniatures.client.wrong_clients import LagsBehind
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND

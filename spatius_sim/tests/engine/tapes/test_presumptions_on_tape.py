@@ -7,8 +7,8 @@ import pytest
 
 from spatius_sim.engine.tapes.check_tape import check_tape
 from spatius_sim.engine.tapes.run_tape_header import suite_header
-from spatius_sim.miniatures.wrong_at_edges import ForgetsLateMotion
-from spatius_sim.miniatures.wrong_clients import ComparesReqId
+from spatius_sim.miniatures.client.wrong_at_edges import ForgetsLateMotion
+from spatius_sim.miniatures.client.wrong_clients import ComparesReqId
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Wait
 from spatius_sim.reporting.summary import RuleOutcome

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from spatius_sim.miniatures.wrong_rooms import ROOM_MINIATURES
+from spatius_sim.miniatures.room.wrong_rooms import ROOM_MINIATURES
 from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.tests.kill_matrix import commit
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, VERSION, LiveKitServer, livekit_server

@@ -12,7 +12,7 @@ from typing import Any
 
 from livekit import rtc
 
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.room.data_connection import TOPIC, frame_from_packet
 from spatius_sim.protocol.livekit_token import RoomGrant, make_livekit_token

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spatius_sim.miniatures.wrong_relays import (
+from spatius_sim.miniatures.relay.wrong_relays import (
     RELAY_MINIATURES,
     LosesLastPayload,
     NeverMarksAudioEnd,

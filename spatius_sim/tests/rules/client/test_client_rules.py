@@ -8,8 +8,8 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
-from spatius_sim.miniatures.wrong_clients import CLIENT_MINIATURES, StallsAlways
+from spatius_sim.miniatures.client.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.client.wrong_clients import CLIENT_MINIATURES, StallsAlways
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_edge_cases import edge_cases_of
 from spatius_sim.plans.client_plan import ClientPlan, Do, GiveAudio, Move, Ref, Step, Wait

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from spatius_sim.miniatures.wrong_at_edges import ForgetsLateMotion
+from spatius_sim.miniatures.client.wrong_at_edges import ForgetsLateMotion
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Ref, Step, Wait
 from spatius_sim.rules.findings import Verdict

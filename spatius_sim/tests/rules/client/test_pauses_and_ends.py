@@ -3,9 +3,9 @@ not."""
 
 import pytest
 
-from spatius_sim.miniatures.honest_clients import PlaysWhenAudioComes, TakesNoIds
-from spatius_sim.miniatures.wrong_after_pauses import LosesAudioInPause
-from spatius_sim.miniatures.wrong_clients import StopsOnEmpty
+from spatius_sim.miniatures.client.honest_clients import PlaysWhenAudioComes, TakesNoIds
+from spatius_sim.miniatures.client.wrong_after_pauses import LosesAudioInPause
+from spatius_sim.miniatures.client.wrong_clients import StopsOnEmpty
 from spatius_sim.model.client.decoder import ClientDecoder, DecodedConversation
 from spatius_sim.plans.client_plan import Do, GiveAudio, Move, Step, Wait
 from spatius_sim.rules.findings import Verdict

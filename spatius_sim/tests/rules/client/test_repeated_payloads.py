@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.miniatures.wrong_at_edges import DropsRepeatedPayloads
+from spatius_sim.miniatures.client.wrong_at_edges import DropsRepeatedPayloads
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import GiveAudio, Move, PlannedPayload, Step, Wait
 from spatius_sim.rules.findings import Verdict

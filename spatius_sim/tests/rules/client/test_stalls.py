@@ -2,11 +2,11 @@
 
 import pytest
 
-from spatius_sim.miniatures.honest_clients import BuffersFirst
-from spatius_sim.miniatures.wrong_after_pauses import ResumeEndsStall
-from spatius_sim.miniatures.wrong_at_edges import DropsMotionThatComesInPause, StallsOnce
-from spatius_sim.miniatures.wrong_clients import NeverStalls, RefusesUnknownFields
-from spatius_sim.miniatures.wrong_in_strict_sync import (
+from spatius_sim.miniatures.client.honest_clients import BuffersFirst
+from spatius_sim.miniatures.client.wrong_after_pauses import ResumeEndsStall
+from spatius_sim.miniatures.client.wrong_at_edges import DropsMotionThatComesInPause, StallsOnce
+from spatius_sim.miniatures.client.wrong_clients import NeverStalls, RefusesUnknownFields
+from spatius_sim.miniatures.client.wrong_in_strict_sync import (
     ForeignEmptyListEndsStall,
     ForeignMotionEndsStall,
     SkipsTimeOfStall,

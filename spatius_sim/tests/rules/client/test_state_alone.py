@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from spatius_sim.miniatures import wrong_clients
-from spatius_sim.miniatures.honest_clients import HONEST_CLIENTS
+from spatius_sim.miniatures.client import wrong_clients
+from spatius_sim.miniatures.client.honest_clients import HONEST_CLIENTS
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Verdict

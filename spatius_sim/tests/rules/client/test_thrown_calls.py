@@ -2,8 +2,8 @@
 
 import pytest
 
-from spatius_sim.miniatures.honest_clients import ThrowsWhereNothingIsFixed
-from spatius_sim.miniatures.wrong_clients import ThrowsAtInterrupt, ThrowsAtResume, ThrowsWhileIdle
+from spatius_sim.miniatures.client.honest_clients import ThrowsWhereNothingIsFixed
+from spatius_sim.miniatures.client.wrong_clients import ThrowsAtInterrupt, ThrowsAtResume, ThrowsWhileIdle
 from spatius_sim.model.client.decoder import ClientDecoder
 from spatius_sim.plans.client_plan import Do, GiveAudio, Step, Wait
 from spatius_sim.rules.findings import Verdict

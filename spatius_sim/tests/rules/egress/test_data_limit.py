@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.miniatures.wrong_relays import SendsInDataPackets
+from spatius_sim.miniatures.relay.wrong_relays import SendsInDataPackets
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.rules.findings import Judgement, Verdict
 from spatius_sim.rules.judge_trace import judge

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from spatius_sim.miniatures.honest_rooms import HONEST_ROOMS
-from spatius_sim.miniatures.serve_room import serve_room
-from spatius_sim.miniatures.wrong_rooms import (
+from spatius_sim.miniatures.room.honest_rooms import HONEST_ROOMS
+from spatius_sim.miniatures.room.serve_room import serve_room
+from spatius_sim.miniatures.room.wrong_rooms import (
     ROOM_MINIATURES,
     ChangingPackets,
     LosesKeyframes,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.miniatures.honest_relays import SendsLater
-from spatius_sim.miniatures.wrong_with_clients import PassesStaleMotionOn
+from spatius_sim.miniatures.relay.honest_relays import SendsLater
+from spatius_sim.miniatures.relay.wrong_with_clients import PassesStaleMotionOn
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.subjects.relay.detect_end_of_turn import (
     has_own_audio_ended,

@@ -8,7 +8,7 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_address import RelayAddress

@@ -16,9 +16,9 @@ from spatius_sim.cli.doctor.findings_and_advice import relay_findings
 from spatius_sim.engine.run_settings import Settings
 from spatius_sim.engine.trial.judge_rules import Trial
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.honest_relays import PLAYS_CLIPS
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
-from spatius_sim.miniatures.wrong_relays import LosesAudio, LosesLastPayload
+from spatius_sim.miniatures.relay.honest_relays import PLAYS_CLIPS
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.wrong_relays import LosesAudio, LosesLastPayload
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.background_loop import BackgroundLoop
 from spatius_sim.net.client.relay_address import RelayAddress

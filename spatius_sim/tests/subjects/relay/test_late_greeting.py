@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from spatius_sim.miniatures.honest_relays import GreetsLate
+from spatius_sim.miniatures.relay.honest_relays import GreetsLate
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.rules.findings import Verdict

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spatius_sim.miniatures.seldom_wrong import PingCostsMotion
+from spatius_sim.miniatures.relay.seldom_wrong import PingCostsMotion
 from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.plans.fixed_relay_plans import PINGS_IN_MID_TURN

@@ -1,6 +1,6 @@
 """A relay whose clients all hear the same: a turn ends for its speaker with its own audio and motion."""
 
-from spatius_sim.miniatures.honest_relays import OneRoomForAll
+from spatius_sim.miniatures.relay.honest_relays import OneRoomForAll
 from spatius_sim.model.scenario.scenario import Delay, Fault, Moment, Scenario, When
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
 from spatius_sim.subjects.relay.relay_subject import RelaySubject

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from spatius_sim.files.wire_file import find_wire
-from spatius_sim.miniatures.serve_relay import MiniatureRelay
+from spatius_sim.miniatures.relay.serve_relay import MiniatureRelay
 from spatius_sim.model.relay.commands import RelayCommand
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.net.client.relay_address import RelayAddress

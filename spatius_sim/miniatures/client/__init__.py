@@ -1,0 +1,1 @@
+"""Miniatures of clients: wrong in one way, or honest and different."""

@@ -1,0 +1,1 @@
+"""Miniatures of relays: wrong in one way, or honest and different."""

@@ -1,0 +1,1 @@
+"""Miniatures of Motion Servers: wrong in one way, or honest and different."""
