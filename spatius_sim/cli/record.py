@@ -1,6 +1,5 @@
 """`spatius-sim record`: records what passes between a subject and its Motion Server."""
 
-import asyncio
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +48,8 @@ def record(
     The page that shows the sessions while they are recorded has a port of its own, which this prints: the
     proxy's port has nothing but Motion Server, and what --host opens to others is that port alone.
     """
+    import asyncio
+
     from spatius_sim.engine.tapes.write_proxy_tape import recording_proxy
     from spatius_sim.net.server.session_log import SessionLog, add_proxy_event_to_session_log
     from spatius_sim.reporting.turn_lines import TurnLines
@@ -87,6 +88,8 @@ async def _record_until_ended(
 ) -> int:
     """Run the recording proxy until the user ends it, and return 0. If the tape cannot be written any more,
     say so and go on: the sessions that pass through the proxy must not suffer."""
+    import asyncio
+
     from spatius_sim.mock_server.session_pages import PagesAlone
     from spatius_sim.net.garbage_collector import collect_seldom
     from spatius_sim.net.ports_and_hosts import describe_exposure

@@ -1,6 +1,5 @@
 """`spatius-sim replay`: answers with what is on a tape."""
 
-import asyncio
 from pathlib import Path
 
 import click
@@ -43,6 +42,8 @@ def replay(
 
     Exits 1 if a request came that the tape does not hold, or a client heard something else.
     """
+    import asyncio
+
     if speed < 0:
         raise click.UsageError("--speed is a positive number, or 0")
     if role == "client":

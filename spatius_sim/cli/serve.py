@@ -1,6 +1,5 @@
 """`spatius-sim serve`: runs the mock Motion Server."""
 
-import asyncio
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -94,15 +93,18 @@ def serve(
     Point a relay at it with the export lines that it prints. Ids with a meaning go wrong without a
     scenario: see `spatius-sim scenarios`. Each turn is one line when it ends.
     """
+    import asyncio
     from dataclasses import replace
 
-    from spatius_sim.mock_server.mock_motion_server import MotionServer
-    from spatius_sim.model.server.access_control import AccessControl
-    from spatius_sim.model.server.price_plan_limits import SessionPlan
-    from spatius_sim.model.server.response_pace import PACES
-    from spatius_sim.net.garbage_collector import collect_seldom
-    from spatius_sim.reporting.turn_lines import TurnSink
-    from spatius_sim.trace.recorder import NullSink
+    from spatius_sim.net.garbage_collector import collect_seldom, pause_collector
+
+    with pause_collector():
+        from spatius_sim.mock_server.mock_motion_server import MotionServer
+        from spatius_sim.model.server.access_control import AccessControl
+        from spatius_sim.model.server.price_plan_limits import SessionPlan
+        from spatius_sim.model.server.response_pace import PACES
+        from spatius_sim.reporting.turn_lines import TurnSink
+        from spatius_sim.trace.recorder import NullSink
 
     delays = {"latency": latency, "jitter": jitter}
     exact_pace = replace(PACES[pace], **{name: value for name, value in delays.items() if value is not None})
@@ -136,6 +138,8 @@ async def _serve_until_ended(
 
     `api_key` is the key that the printed lines tell the relay to use. `as_json`: print one line of JSON.
     `has_certificate`: say that Agora tokens must be signed."""
+    import asyncio
+
     from spatius_sim.net.ports_and_hosts import describe_exposure
     from spatius_sim.net.report_out_of_descriptors import ExhaustionHandler
 

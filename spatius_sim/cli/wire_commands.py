@@ -1,6 +1,5 @@
 """The commands about wires. Nothing heavy is imported before a command needs it."""
 
-import asyncio
 import sys
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
@@ -57,6 +56,8 @@ def try_wire(file: str, url: str, speak: float, silence: float, motion_port: int
     A Motion Server listens meanwhile, unless its port is taken: what listens there then answers the relay.
     Exits with 0 if everything was understood, and motion came.
     """
+    import asyncio
+
     from spatius_sim.files.wire_file import find_wire
     from spatius_sim.plans.plan import PLAN_SAMPLE_RATE
     from spatius_sim.subjects.relay.start_turns import check_sayable, read_turn_start

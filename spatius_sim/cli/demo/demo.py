@@ -1,6 +1,5 @@
 """`spatius-sim demo`: prints two conversations while they happen."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +26,7 @@ def demo(seed: int) -> int:
     client. The rules judge the first conversation; in the second Motion Server dies, and it shows how
     audio-only looks. Both can be looked at afterwards: reports/demo.html is a page on which a face speaks.
     """
+    import asyncio
 
     from spatius_sim.cli.demo.demo_conversations import play_clean_conversation, play_dying_motion_server
     from spatius_sim.files.clip_file import read_clip

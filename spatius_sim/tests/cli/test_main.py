@@ -124,7 +124,7 @@ def test_without_the_server_sdk_the_demo_says_what_to_install(tmp_path: Path) ->
 
 
 def test_starting_imports_nothing_heavy() -> None:
-    heavy = "('numpy', 'aiohttp', 'hypothesis', 'rich', 'pytest')"
+    heavy = "('numpy', 'aiohttp', 'hypothesis', 'rich', 'pytest', 'asyncio')"
     code = f"import sys, spatius_sim.cli.main; print([m for m in {heavy} if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT)
     assert ran.stdout.strip() == "[]"
