@@ -104,6 +104,11 @@ _MISMATCH = make_plans(
         *WATCH,
     ),
     (*play_some(), motion(10, ref=NOBODY, form="junk"), motion(10, ref=BEFORE, form="cut"), *WATCH),
+    # A client that decodes before it looks at the id may stop the current motion.
+    *(
+        (*play_whole(600), GiveAudio(3000), motion(14), *WATCH[:2], bad, motion(61), *WATCH, Wait(400))
+        for bad in (motion(10, ref=BEFORE, form="junk"), motion(10, ref=NOBODY, form="cut"))
+    ),
     (GiveAudio(3000), motion(20), *WATCH[:2], motion(20, ref=NOBODY), motion(55), *WATCH),
     (*play_whole(600), motion(20), GiveAudio(2000), *WATCH),
     *(
@@ -218,6 +223,11 @@ _EMPTY_STICKY = make_plans(
         *(GiveAudio(3000), motion(15), Wait(240), PAUSE, Wait(300), NO_MOTION, motion(30), RESUME),
         *(*WATCH, Wait(400)),
     ),
+    # What came too late for the face must not be kept for the next conversation.
+    *(
+        (*play_whole(3000), *play_some(), empty, motion(30), GiveAudio(0, True), *wait, *play_some(), *WATCH)
+        for empty, wait in ((NO_MOTION, (Wait(3000), *SETTLE)), (NO_LIST, ()))
+    ),
 )
 
 _EMPTY_SCOPE = make_plans(
@@ -306,6 +316,8 @@ _STATES = [
         for rate in PCM_SAMPLE_RATES
     ),
     *make_plans(
+        # Whatever has only begun to start must not start any more.
+        (*play_whole(3000), GiveAudio(3000), INTERRUPT, *SETTLE, Wait(900), *play_whole(2000)),
         (*play_whole(3000), *play_some(), GiveAudio(0, True), *AFTER_INTERRUPT),
         (*CALLS_WHILE_IDLE, *play_whole(2000), *CALLS_WHILE_IDLE, *play_whole(2000)),
         (RESUME, *SETTLE, *play_whole(2000), RESUME, *SETTLE, *play_whole(2000)),
@@ -397,6 +409,11 @@ _MATCH = make_plans(
         *(motion(25, form="again"), motion(25), *WATCH, Wait(900), Wait(900), Wait(900)),
     ),
     (*play_whole(2000), GiveAudio(2000), motion(10, form="last"), motion(40), *WATCH, Wait(400)),
+    # Motion comes while no audio is left, but the conversation has not ended.
+    (
+        *(*play_whole(4000), GiveAudio(1000), motion(25), Wait(700), Wait(700), motion(75), Wait(300)),
+        *(GiveAudio(3000, True), *WATCH, Wait(900)),
+    ),
     (*play_whole(2000), GiveAudio(2000), motion(10, form="elsewhere"), motion(40), *WATCH, Wait(400)),
     (
         *(*play_whole(3000), *play_some(), GiveAudio(0, True), PAUSE, Wait(300)),

@@ -51,9 +51,10 @@ class ClientConversation:
     they differ if a chunk ends within a sample, because no document says what becomes of half a sample.
     `open_motion`: no document fixes which motion is shown. `abnormal`: some of it is undecodable.
     `unknown_from` is the first keyframe of a payload with unknown fields, `overdue_from` that of a payload
-    which came after the time of all its keyframes, `last_shown` the last keyframe that was rendered (-1:
-    none). `was_active`: the client was seen in another state than idle. `payload_starts` are the first
-    keyframes of the payloads.
+    which came after the time of all its keyframes, `after_foreign_from` the first keyframe that came, or may
+    still come, after foreign motion. `last_shown` is the last keyframe that was rendered (-1: none).
+    `was_active`: the client was seen in another state than idle. `payload_starts` are the first keyframes of
+    the payloads.
     """
 
     id: str | None
@@ -68,6 +69,7 @@ class ClientConversation:
     values: list[float] = field(default_factory=list)
     unknown_from: float = math.inf
     overdue_from: float = math.inf
+    after_foreign_from: int = 0
     last_shown: int = -1
     was_active: bool = False
     payload_starts: list[int] = field(default_factory=list)

@@ -28,13 +28,15 @@ class HarmFinder(RealClientTime):
         pause) is to blame for harm to the motion that is seen later: these situations are no suspects any
         more. If there was none since motion was last seen unharmed, keep up to which keyframe, and in how
         many payloads, the client renders motion well without any situation."""
-        due_keyframe = observation.due
+        due_keyframe, current = observation.due, self.conversation
         in_place = observation.shows_motion_in_place(self.story.keyframe_tolerance)
-        if not self.motion_blame.suspects and self.conversation is not None and in_place:
+        if not self.motion_blame.suspects and current is not None and in_place:
             self.has_shown_plain_motion = True
-            self.shown_payloads = max(self.shown_payloads, self.conversation.payload_number_of(due_keyframe))
+            self.shown_payloads = max(self.shown_payloads, current.payload_number_of(due_keyframe))
             self.shown_keyframe = max(self.shown_keyframe, due_keyframe or 0)
-        if self.conversation is not None and (due_keyframe or 0) < self.conversation.unknown_from:
+        if current and (due_keyframe or 0) < current.after_foreign_from < len(current.values):
+            return  # Motion that came after foreign motion is still to be shown: it may be lost.
+        if current is not None and (due_keyframe or 0) < current.unknown_from:
             # Motion with unknown fields may still be to come: it is not proven that they do no harm.
             self.motion_blame.drop_suspects("C-UNKNOWN")
         self.motion_blame.clear_suspects()

@@ -246,6 +246,8 @@ class StateAfterCalls(CertainClientState):
         motion that is shown nor a stall. If it does, `rule_id`, the rule on such motion, is to blame."""
         self.motion_blame.add_suspect(rule_id)
         self.stall_blame.add_suspect(rule_id)
+        if self.conversation is not None:
+            self.conversation.after_foreign_from = len(self.conversation.values)
 
     def note_interrupt(self) -> None:
         """Note that the client was interrupted: the current conversation and any pause are over. From now on

@@ -11,6 +11,7 @@ from spatius_sim.protocol.messages import MotionResponse
 from spatius_sim.trace.decoder_events import PlaybackState, StarvationMode
 
 _SECOND_NS = 1_000_000_000
+_START_NS = 100_000_000
 
 
 def _response_in(payload: bytes) -> MotionResponse | None:
@@ -218,6 +219,25 @@ class IgnoresEmptyWhileMotionIsLeft(ClientDecoder):
             super()._switch_to_audio_only(conversation)
 
 
+class StartsThoughInterrupted(ClientDecoder):
+    """The playback starts after 100 ms. An interrupt before that clears everything, but not this timer."""
+
+    _starts_at_ns: int | None = None
+
+    def _start_conversation(self) -> DecodedConversation:
+        self._starts_at_ns = self._now_ns + _START_NS
+        return super()._start_conversation()
+
+    def advance(self, to_ns: int) -> None:
+        fires = self._starts_at_ns is not None and to_ns >= self._starts_at_ns
+        if fires:
+            self._starts_at_ns = None
+        was_interrupted = fires and self._conversation is None
+        super().advance(to_ns)
+        if was_interrupted:
+            self.state = PlaybackState.PLAYING
+
+
 class TakesAnyEmptyInPause(ClientDecoder):
     """Goes audio-only if an empty list comes in a pause, whatever its id."""
 
@@ -230,7 +250,7 @@ class TakesAnyEmptyInPause(ClientDecoder):
 PAUSE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-STARVE": (ForgetsStrictSync, ResumeEndsStall),
     "C-PAUSE": (LosesPayloadAfterPause, LosesAudioInPause, FaceForgetsFirstPause),
-    "C-STATES": (LosesEndMarkInPause, ReplaysAtEmptyEnd, ReplaysAfterTheEnd),
+    "C-STATES": (LosesEndMarkInPause, ReplaysAtEmptyEnd, ReplaysAfterTheEnd, StartsThoughInterrupted),
     "C-MATCH": (StopsAfterLastPayload, KeepsToOneConnection),
     "C-MISMATCH": (KeepsMotionForNext, TakesAnyMotionInPause),
     "C-EMPTY-MISMATCH": (TakesAnyEmptyInPause,),

@@ -89,6 +89,31 @@ class ForgetsMotionOnForeignJunk(ClientDecoder):
         super().yield_frames_data(frames, conversation_id)
 
 
+class TakesNoMotionAfterForeignJunk(ClientDecoder):
+    """Undecodable motion with another id: the current conversation shows what it has, and takes no more."""
+
+    _deaf_id = ""
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        current = self._conversation
+        foreign = current is not None and current.conversation_id != conversation_id
+        if current is not None and foreign and any(map(_is_undecodable, frames or ())):
+            self._deaf_id = current.conversation_id
+        super().yield_frames_data(frames, conversation_id)
+
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+        if conversation.conversation_id != self._deaf_id:
+            super()._accept_payload(conversation, payload)
+
+
+class DropsMotionInAGap(ClientDecoder):
+    """Drops motion that comes while all audio is played and the conversation goes on."""
+
+    def _accept_payload(self, conversation: DecodedConversation, payload: bytes) -> None:
+        if conversation.ended or self.samples_played < conversation.samples:
+            super()._accept_payload(conversation, payload)
+
+
 class EndMarkEndsAudioOnly(ClientDecoder):
     """The end mark takes it out of audio-only."""
 
@@ -450,7 +475,12 @@ class RefusesUnknownFieldsOfKeyframes(ClientDecoder):
 
 EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-ID": (NamesAnewAfterPause, BeginsAnewAfterGap),
-    "C-MISMATCH": (StripsIds, ComparesLettersOfIds, ForgetsMotionOnForeignJunk),
+    "C-MISMATCH": (
+        StripsIds,
+        ComparesLettersOfIds,
+        ForgetsMotionOnForeignJunk,
+        TakesNoMotionAfterForeignJunk,
+    ),
     "C-INTERRUPT": (PlaysOldAudioAfterInterrupt, InterruptOfNothingCostsMotion, PausesAfterInterrupt),
     "C-PAUSE": (RepeatsAfterPause, ResumeSkips, DropsMotionThatComesInPause),
     "C-EMPTY": (WaitsInAudioOnly,),
@@ -479,6 +509,7 @@ EDGE_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
         CutsLargeMotion,
         DropsRepeatedPayloads,
         ShowsNoMoreAfter1000,
+        DropsMotionInAGap,
     ),
     "C-SYNC": (ShowsLateMotionFromItsBeginning, ForgetsLateMotion),
 }

@@ -130,6 +130,28 @@ class KeepsAStallForNext(ClientDecoder):
         return min(end, conversation.played_nanosamples) if is_waiting else end
 
 
+class KeepsAudioOnlyMotionForNext(ClientDecoder):
+    """Motion that comes in audio-only is put aside, and shown at the beginning of the next conversation."""
+
+    _kept: tuple[bytes, ...] = ()
+
+    def yield_frames_data(self, frames: Sequence[bytes] | None, conversation_id: str) -> None:
+        if self.audio_only and conversation_id == self.get_current_conversation_id():
+            self._kept += tuple(frames or ())
+        super().yield_frames_data(frames, conversation_id)
+
+    def interrupt(self) -> None:
+        self._kept = ()
+        super().interrupt()
+
+    def _start_conversation(self) -> DecodedConversation:
+        conversation = super()._start_conversation()
+        for payload in self._kept:
+            self._accept_payload(conversation, payload)
+        self._kept = ()
+        return conversation
+
+
 class LosesLastAudioInPause(ClientDecoder):
     """The audio of a last chunk that comes in a pause is lost; its end mark is taken."""
 
@@ -141,6 +163,7 @@ class LosesLastAudioInPause(ClientDecoder):
 
 BETWEEN_MINIATURES: dict[str, tuple[type[ClientDecoder], ...]] = {
     "C-EMPTY-MISMATCH": (KeepsLateEmptyForNext,),
+    "C-EMPTY-STICKY": (KeepsAudioOnlyMotionForNext,),
     "C-STARVE": (
         TakesMotionForCompleteForEver,
         TellsAStallThatWasInterrupted,
