@@ -38,13 +38,16 @@ class Broken:
     """The rule was exercised once and broken; `events` are the sequence numbers that prove it.
 
     `follows_from` names the rules that break if the same thing happens in an ordinary turn. If one of them
-    failed anywhere in the run, this is its consequence. `owed` is what never came, for a picture."""
+    failed anywhere in the run, this is its consequence. `owed` is what never came, for a picture.
+    `seen_once_suffices`: the breach need not be seen again when its scenario is repeated, because nothing but
+    the subject can have caused it."""
 
     expected: str
     actual: str
     events: tuple[int, ...]
     follows_from: tuple[str, ...] = ()
     owed: tuple[Owed, ...] = ()
+    seen_once_suffices: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ def _no_sure_plans(rule_id: str) -> tuple[()]:
 @dataclass(slots=True)
 class BreachConfirmer(ScenarioRunner[P]):
     """Confirms the breaches that a trial has seen, by repeating their scenarios with all the patience that
-    the user allows: the rule has FAILED if it is broken again, and is INCONCLUSIVE if it is not. There is one
-    exception: if a wait was cut short, and a full wait shows that the rule is kept, there was no breach."""
+    the user allows: the rule has FAILED if it is broken again, and is INCONCLUSIVE if it is not. There are
+    two exceptions: if a wait was cut short, and a full wait shows that the rule is kept, there was no breach;
+    and some breaches are certain when they are seen once (`Broken.seen_once_suffices`)."""
 
     _: KW_ONLY
     measure_size: Callable[[P], tuple[int, ...]] | None = None
@@ -177,9 +178,9 @@ class BreachConfirmer(ScenarioRunner[P]):
     def _outcome_if_unconfirmed(self, rule_id: str, plan_count: int) -> RuleOutcome:
         """Return the outcome of a rule whose breach could not be confirmed: a plan broke it, but not again
         when the plan was repeated, or the plan could not be repeated. The outcome is INCONCLUSIVE, with an
-        unconfirmed failure. If several plans are unconfirmed, show the one that was seen to break the rule
-        first in this trial, or any other if that one is not among them. `plan_count` plans were run for the
-        rule."""
+        unconfirmed failure; it is FAILED if the breach is certain when it is seen once. If several plans are
+        unconfirmed, show the one that was seen to break the rule first in this trial, or any other if that
+        one is not among them. `plan_count` plans were run for the rule."""
         unconfirmed_plans = self._findings.unconfirmed_plans[rule_id]
         first_sighting = self._findings.first_sightings.get(rule_id)
         plan = (
@@ -194,6 +195,9 @@ class BreachConfirmer(ScenarioRunner[P]):
             failure = self._make_failure(first_sighting, confirmed=False)
         else:
             failure = Failure(broken.expected, broken.actual, str(plan), "", confirmed=False)
+        if broken.seen_once_suffices:
+            self._findings.failed_rules.add(rule_id)
+            return RuleOutcome(rule_id, Verdict.FAILED, judgement.exercised, plan_count, failure=failure)
         reason = f"broken once ({broken.actual}), but {unconfirmed_plans[plan]}"
         return RuleOutcome(
             rule_id, Verdict.INCONCLUSIVE, judgement.exercised, plan_count, reason=reason, failure=failure

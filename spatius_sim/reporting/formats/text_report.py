@@ -32,6 +32,8 @@ def describe_failure(outcome: RuleOutcome, failure: Failure) -> str:
     confirmation = "seen again when repeated" if failure.confirmed else "not seen again when repeated"
     if failure.silence and not failure.confirmed:
         confirmation += "; a slow subject may want a longer --settle"
+    if outcome.verdict is Verdict.FAILED and not failure.confirmed:
+        confirmation += "; to be seen once is enough"
     lines = [f"{rule.id} ({rule.level}): {rule.sentence}"]
     if rule.advice is not None:
         lines.append(f"  seen as   {rule.advice.effect}")

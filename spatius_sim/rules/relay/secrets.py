@@ -40,7 +40,7 @@ def check_no_secret_leaks(story: Story) -> Iterator[Kept | Broken]:
         match event.content:
             case SecretSeen(kind, place) if kind in kinds:
                 actual = f"{event.connection} was sent {kind}, {place}"
-                yield Broken("no API key and no session token", actual, (event.seq,))
+                yield Broken("no API key and no session token", actual, (event.seq,), seen_once_suffices=True)
             case Received() if knows_a_key:
                 yield Kept()
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial.judge_rules import Trial
-from spatius_sim.model.relay.commands import RelayCommand
+from spatius_sim.model.relay.commands import RelayCommand, Tell
 from spatius_sim.model.relay.relay import PlainRelay, RelayTurn
 from spatius_sim.plans.plan import Plan, TurnPlan
 from spatius_sim.protocol.messages import MotionResponse
@@ -18,6 +18,7 @@ from spatius_sim.rules.judge_trace import judge
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
+from spatius_sim.wires.events import Motion
 
 PLAN = Plan(((TurnPlan(6400, 3200),),))
 
@@ -64,6 +65,16 @@ class ForgetsOnce(PlainRelay):
         return [] if forgets else super().end_audio_to_client(turn)
 
 
+class LeaksOnce(PlainRelay):
+    """Tells its client the API key once, in the place of a turn id, with the motion of its first turn."""
+
+    first = True
+
+    def tell_motion(self, turn: RelayTurn, *payloads: bytes, last: bool) -> RelayCommand:
+        leaks, self.first = self.first, False
+        return Tell(turn.client_id, Motion(payloads, last, self.api_key if leaks else turn.turn_id))
+
+
 def outcome_of(brain: type[PlainRelay], rule_id: str, folder: Path) -> RuleOutcome:
     loop = VirtualLoop()
     running = miniature_relay(brain)
@@ -104,3 +115,13 @@ def test_more_patience_is_advised_where_silence_was_the_finding(
     told = describe_failure(outcome, replace(outcome.failure, repeat="pytest"))
     assert "not seen again when repeated" in told
     assert ("a longer --settle" in told) is silence
+
+
+def test_a_secret_that_came_down_once_is_a_failure(tmp_path: Path) -> None:
+    outcome = outcome_of(LeaksOnce, "R-SECRETS", tmp_path)
+    assert outcome.verdict is Verdict.FAILED
+    assert outcome.failure is not None and not outcome.failure.confirmed
+    (trace,) = read_traces(Path(outcome.failure.trace))
+    assert judge(trace)["R-SECRETS"].verdict is Verdict.FAILED
+    told = describe_failure(outcome, replace(outcome.failure, repeat="pytest"))
+    assert "not seen again when repeated; to be seen once is enough" in told
