@@ -6,7 +6,7 @@ from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, PCM_SAMPLE_RATES, is_sa
 from spatius_sim.protocol.messages import AudioFormat, AudioInput
 from spatius_sim.rules.findings import Broken, Kept, Owed
 from spatius_sim.rules.rule import Advice, Half, Level, Provenance, Speech, rule
-from spatius_sim.story.turn_story import Story, UpstreamRequest
+from spatius_sim.story.turn_story import Story, Turn, UpstreamRequest
 from spatius_sim.story.wrong_uploads import find_garbled_message, find_old_speech
 from spatius_sim.trace.events import (
     Closed,
@@ -113,7 +113,7 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
     """Check each clean (undisturbed) turn of at least two seconds. At the configured sample rate, the audio
     sent to Motion Server must last as long as the speech. A wrong length is a breach only if the bytes are
     those of the speech, or if the ratio is that of two known rates. Otherwise audio was lost, merged or cut
-    off: other rules judge that."""
+    off: other rules judge that. Silence after the speech does not count if the client gets it, too."""
     for turn in story.clean_turns:
         requests = turn.requests
         spoken_seconds = _seconds_of_pcm(len(turn.pcm), turn.sample_rate)
@@ -125,9 +125,12 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
         sent_up_seconds = sum(
             _seconds_of_pcm(len(request.audio), request.sample_rate) for request in requests
         )
+        has_silence_after = _is_followed_by_silence(turn, sent_up)
+        if has_silence_after:
+            sent_up_seconds -= _seconds_of_pcm(len(sent_up) - len(turn.pcm), requests[-1].sample_rate)
         is_right_length = abs(sent_up_seconds / spoken_seconds - 1) <= _TOLERANCE
         is_resampled = any(request.sample_rate != turn.sample_rate for request in requests)
-        is_unchanged = is_same_speech(sent_up, turn.pcm, turn.sample_rate)
+        is_unchanged = has_silence_after or is_same_speech(sent_up, turn.pcm, turn.sample_rate)
         if is_right_length and (is_resampled or is_unchanged):
             yield Kept()
         elif not is_right_length and (
@@ -160,10 +163,11 @@ def check_sample_rate(story: Story) -> Iterator[Kept | Broken]:
 )
 def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
     """Check each clean (undisturbed) turn whose audio the relay sent to Motion Server as PCM, at the rate of
-    the speech: all bytes must go up. Less than 40 ms of silence at the end may be missing. A turn is not
-    judged if the relay sent other audio than its client spoke. The rule is also broken if Motion Server could
-    not decode a message that the relay sent in the turn's session, or if the audio of an earlier turn went up
-    in place of the turn's own."""
+    the speech: all bytes must go up. Less than 40 ms of silence at the end may be missing or be too many.
+    More silence may follow only if the client gets it, too: then nothing is lost. A turn is not judged if the
+    relay sent other audio than its client spoke. The rule is also broken if Motion Server could not decode a
+    message that the relay sent in the turn's session, or if the audio of an earlier turn went up in place of
+    the turn's own."""
     for turn in story.clean_turns:
         if garbled := find_garbled_message(story, turn):
             yield Broken(
@@ -183,7 +187,7 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
         ):
             continue
         sent_up = turn.join_audio_sent_up(requests)
-        if turn.is_same_speech(sent_up, turn.pcm, turn.sample_rate):
+        if turn.is_same_speech(sent_up, turn.pcm, turn.sample_rate) or _is_followed_by_silence(turn, sent_up):
             yield Kept()
         else:
             first_difference = _find_first_difference(sent_up, turn.pcm)
@@ -197,6 +201,13 @@ def check_audio_sent_up(story: Story) -> Iterator[Kept | Broken]:
                 f"{len(sent_up)} bytes went up; the first difference is at byte {first_difference}{closed}",
                 (*(request.first_seq for request in requests), *([closing.seq] if closing else [])),
             )
+
+
+def _is_followed_by_silence(turn: Turn, sent_up: bytes) -> bool:
+    """Return whether what went up is the speech of this turn and silence after it, and the client got the
+    same."""
+    is_silence = not any(sent_up[len(turn.pcm) :])
+    return sent_up.startswith(turn.pcm) and is_silence and sent_up == turn.audio_down
 
 
 def _find_close_before_end_of_audio(story: Story, requests: list[UpstreamRequest]) -> Event | None:

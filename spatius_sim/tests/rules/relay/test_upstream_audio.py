@@ -187,6 +187,12 @@ def test_speech_that_lasts_as_long_as_it_was_spoken_keeps_the_rate(configured: i
     assert said_at(configured, pcm).verdict("U-RATE") is Verdict.PASSED
 
 
+@pytest.mark.parametrize(("configured", "verdict"), [(RATE, Verdict.PASSED), (8000, Verdict.FAILED)])
+def test_silence_after_the_speech_does_not_count_for_its_rate(configured: int, verdict: Verdict) -> None:
+    said = said_at(configured, voice("ann", 2 * RATE) + bytes(RATE))
+    assert said.verdict("U-RATE") is verdict
+
+
 @pytest.mark.parametrize(("configured", "samples"), [(RATE, RATE), (24000, 24000 * 9 // 5)])
 def test_speech_that_is_lost_says_nothing_of_the_rate(configured: int, samples: int) -> None:
     pcm = voice("ann", samples) if configured == RATE else voice("resampled", samples)
