@@ -27,14 +27,13 @@ from spatius_sim.model.scenario.scenario import (
 )
 from spatius_sim.plans.draw_undisturbed_turns import turn_plans
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, Plan, TurnPlan
+from spatius_sim.plans.turn_behaviour import Behaviour, Cue, TurnProgress
 from spatius_sim.protocol.audio import KEYFRAMES_PER_SECOND, segment_end
 
 _ORDINARY_TURN = TurnPlan(8_000, 3_200)
 _LONG_TURN = TurnPlan(80_000, 6_400)
 """Five seconds of speech: Motion Server answers in two payloads, the first before all was said."""
 
-_MANY_CONNECTIONS = 99
-"""More connections than any relay opens in a plan."""
 _FAILING_TURN = 2
 """The turn in which Motion Server fails: a turn before must have worked."""
 
@@ -197,42 +196,49 @@ _LATE_SECONDS = {5: 1.2, 6: 2.4, 7: 3.6, 8: 4.8, 9: 6.0, 10: 7.2, 11: 8.4, 12: 9
 and all of them take nine seconds. The last one may be due half a second later, if silence ends speech."""
 
 
-def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *turns_beside: TurnPlan) -> Plan:
+def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *others: tuple[TurnPlan, ...]) -> Plan:
     """Return a plan in which Motion Server closes the session in the second turn, and then refuses every new
     session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Meanwhile other
-    clients speak one turn of `turns_beside` each. Their sessions are opened before and have no fault, except
-    that the later responses to long speech are delayed, as those of the service are."""
-    failing_turn = _FAILING_TURN + len(turns_beside)
-    refusals = (
-        Fault(When(Moment.UPGRADE, connection=number), (refusal,))
-        for number in range(failing_turn, _MANY_CONNECTIONS)
-    )
+    clients speak, each the turns that `others` has for it, and the last of these turns is long. Their
+    sessions are opened before and have no fault, except that the later responses to long speech are delayed,
+    as those of the service are."""
+    failing_request = _FAILING_TURN + sum(map(len, others))
     late = [
         Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
-        for number, seconds in (_LATE_SECONDS.items() if turns_beside else ())
+        for number, seconds in (_LATE_SECONDS.items() if others else ())
     ]
-    about = f"in request {failing_turn} it ends the session, and refuses every new one with {refusal.status}"
-    about += "; the motion of long speech takes nine seconds" if turns_beside else ""
+    about = f"in request {failing_request} it ends the session, and refuses every new one with"
+    about += f" {refusal.status}" + "; the motion of long speech takes nine seconds" * bool(others)
+    refusals = Fault(When(Moment.UPGRADE, request=failing_request), (refusal,))
+    first_turn = replace(_ORDINARY_TURN, pause_ms=_SECONDS_OF_LEAD * 1_000) if others else _ORDINARY_TURN
     return Plan(
         (
-            (_ORDINARY_TURN, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),
-            *((turn,) for turn in turns_beside),
+            (first_turn, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),
+            *others,
         ),
-        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_turn), *refusals, *late)),
+        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_request), refusals, *late)),
     )
 
+
+_SECONDS_OF_LEAD = 2
+"""How long the client whose session is lost waits, until the others are in their last turns."""
 
 REFUSED = _plan_refusing_sessions(Refuse(401, "session token expired"), 1_200)
 REFUSED_FOR_LONG = _plan_refusing_sessions(
     Refuse(402, "session denied: no credits"),
     10_100,
-    TurnPlan(104 * PLAN_SAMPLE_RATE // 10, 3_200, chunk_pause_ms=100),
-    TurnPlan(46 * PLAN_SAMPLE_RATE, 32_000),
+    (
+        _ORDINARY_TURN,
+        TurnPlan(20 * PLAN_SAMPLE_RATE, 32_000, Cue(None, TurnProgress.MOTION), Behaviour.INTERRUPT),
+        TurnPlan(125 * PLAN_SAMPLE_RATE // 10, 3_200, chunk_pause_ms=100),
+    ),
+    (TurnPlan(46 * PLAN_SAMPLE_RATE, 32_000),),
 )
 """Plans in which every session but the first ones is refused. A pause follows: a second, in which some relays
 try again at once, or ten seconds, in which a relay tries again that waits for credits. In these ten seconds
-two other clients speak, and have sessions: one for more than ten seconds, at the pace of a microphone, the
-other 46 s at once, whose motion takes nine seconds."""
+two other clients speak, and have sessions: one for more than twelve seconds, at the pace of a microphone, the
+other 46 s at once, whose motion takes nine seconds. Before, the first of them has ended one turn, and has
+interrupted another while its motion was due: a time limit that began there must not end what is said now."""
 
 
 def with_harmless_faults(plans: st.SearchStrategy[Plan]) -> st.SearchStrategy[Plan]:

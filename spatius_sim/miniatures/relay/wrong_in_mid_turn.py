@@ -10,6 +10,8 @@ from spatius_sim.protocol.messages import AudioInput, ConfigureSession
 from spatius_sim.wires.events import ClientAction, InterruptTurn
 
 _TURN_SECONDS = 10.0
+_IDLE_SECONDS_AFTER_END = 12.0
+_IDLE_SECONDS_AFTER_INTERRUPT = 4.0
 _MOST_CHUNKS = 64
 
 
@@ -86,6 +88,48 @@ class LimitsTheWholeTurn(PlainRelay):
         return [] if session is None else self._give_up_session(session, "Motion Server went silent")
 
 
+class _ClosesWhenIdle(PlainRelay):
+    """Keeps one session for all turns, and closes it to save money some time after a turn, also if the next
+    turn is spoken then."""
+
+    policy = KEEPS_ITS_SESSION
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._idle_sessions: dict[str, str] = {}
+        """The session that a timer is for, by the name of the timer."""
+
+    def start_idle_timer(self, turn: RelayTurn, seconds: float) -> list[RelayCommand]:
+        timer = f"idle since {turn.turn_id}"
+        self._idle_sessions[timer] = turn.session.session_id
+        return [WatchSilence(timer, seconds)]
+
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
+        if upstream not in self._idle_sessions:
+            return super().on_server_silent(upstream)
+        session = self.sessions.get(self._idle_sessions.pop(upstream))
+        return [] if session is None else self._give_up_session(session, "nothing was said")
+
+
+class ClosesAfterEndedTurn(_ClosesWhenIdle):
+    """Closes it 12 s after motion of a turn has ended."""
+
+    def _end_turn(self, turn: RelayTurn) -> list[RelayCommand]:
+        is_complete = turn is not self._speaking_turns.get(turn.client_id)
+        timer = self.start_idle_timer(turn, _IDLE_SECONDS_AFTER_END) if is_complete else []
+        return [*super()._end_turn(turn), *timer]
+
+
+class ClosesAfterInterrupt(_ClosesWhenIdle):
+    """Closes it 4 s after an interrupt."""
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        session = next(iter(self._sessions_of(client)), None)
+        turn = session.turn if session is not None and isinstance(action, InterruptTurn) else None
+        timer = self.start_idle_timer(turn, _IDLE_SECONDS_AFTER_INTERRUPT) if turn is not None else []
+        return [*super().on_client_action(client, action), *timer]
+
+
 class KeepsFewChunks(PlainRelay):
     """Until the session is confirmed, keeps 64 messages for the client. Further ones are lost."""
 
@@ -115,7 +159,13 @@ MID_TURN_MINIATURES: dict[str, tuple[type[PlainRelay], ...]] = {
     "R-END-AUDIO": (MarksInterruptedTurnLate,),
     "R-ERROR-TOLD": (TakesCloseForTheEnd,),
     "U-HANGUP": (ForgetsWhatItOpens, ForgetsItsOnlySession),
-    "U-AUDIO-COMPLETE": (LimitsTheWholeTurn, KeepsFewChunksForServer, LosesChunksOfOneSize),
+    "U-AUDIO-COMPLETE": (
+        LimitsTheWholeTurn,
+        ClosesAfterEndedTurn,
+        ClosesAfterInterrupt,
+        KeepsFewChunksForServer,
+        LosesChunksOfOneSize,
+    ),
     "R-AUDIO-COMPLETE": (KeepsFewChunks,),
 }
 """The relays that break each of these rules, and no other rule."""

@@ -51,7 +51,8 @@ class When:
 
     The connections and requests: `avatar` and `app` ("" means any), and `connection` (from 1; 0 means any;
     for token it counts token requests). `request` goes with audio and response: the n-th since the scenario
-    began (0 means any). `probability`: how likely the fault is each time that the moment comes; the seed
+    began (0 means any). With upgrade it means every upgrade after the audio of the n-th request has begun to
+    come. `probability`: how likely the fault is each time that the moment comes; the seed
     decides."""
 
     at: Moment
@@ -74,7 +75,7 @@ class When:
             raise UsageError(f"messages does not go with at: {self.at}")
         if self.number and self.at is not Moment.RESPONSE:
             raise UsageError(f"number does not go with at: {self.at}")
-        if self.request and self.at not in (Moment.AUDIO, Moment.RESPONSE):
+        if self.request and self.at not in (Moment.AUDIO, Moment.RESPONSE, Moment.UPGRADE):
             raise UsageError(f"request does not go with at: {self.at}")
         if self.avatar and self.at is Moment.TOKEN:
             raise UsageError("avatar does not go with at: token, a token request names none")

@@ -1,9 +1,8 @@
 """Decides which faults of a scenario happen now: by the moment, by the connection and request, and by
 chance."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import count
 from typing import NamedTuple
 
 from spatius_sim.model.scenario.fault_events import make_fault_event
@@ -40,14 +39,26 @@ class AudioAmount(NamedTuple):
 
 
 @dataclass(slots=True)
+class RequestCount:
+    """Numbers the requests of all connections from 1. `begun`: how many have begun."""
+
+    begun: int = 0
+
+    def next_number(self) -> int:
+        """Count a request that begins, and return its number."""
+        self.begun += 1
+        return self.begun
+
+
+@dataclass(slots=True)
 class ConnectionFaults:
     """The faults that concern one connection, and which of them have happened. `number` is the connection's
-    number; `requests` numbers the requests of all connections from 1."""
+    number; `requests` numbers the requests of all connections."""
 
     seed: int = 0
     number: int = 0
     faults: Sequence[Fault] = ()
-    requests: Iterator[int] = field(default_factory=lambda: count(1))
+    requests: RequestCount = field(default_factory=RequestCount)
     _decision_counts: dict[int, int] = field(default_factory=dict)
     """How often chance has decided about each fault, by the fault's index."""
     _past_faults: set[int] = field(default_factory=set)
@@ -64,7 +75,9 @@ class ConnectionFaults:
         return [
             action
             for index, fault in enumerate(self.faults)
-            if fault.when.at is moment and self._chance_allows(index, fault)
+            if fault.when.at is moment
+            and fault.when.request <= self.requests.begun
+            and self._chance_allows(index, fault)
             for action in fault.what
         ]
 
@@ -141,14 +154,14 @@ class ScenarioPlayer:
     scenario: Scenario = NO_FAULTS
     _connections: int = 0
     _token_requests: int = 0
-    _requests: Iterator[int] = field(default_factory=lambda: count(1))
+    _requests: RequestCount = field(default_factory=RequestCount)
 
     def play(self, scenario: Scenario) -> None:
         """Play this scenario from now on. The next token request, connection and request have the number 1
         again."""
         self.scenario = scenario
         self._connections = self._token_requests = 0
-        self._requests = count(1)
+        self._requests = RequestCount()
 
     def admit_token_request(self, app_id: str) -> Admission:
         """Count a request for a session token of this app. Return what the scenario does to it: how long the

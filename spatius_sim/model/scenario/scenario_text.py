@@ -39,6 +39,7 @@ def _describe_moment(when: When) -> str:
             words = f"at response {when.number}" if when.number else "at every response"
         case moment:
             words = _MOMENTS[moment]
-    words += f" of request {when.request}" if when.request else ""
+    if when.request:
+        words += f"{', since' if when.at is Moment.UPGRADE else ' of'} request {when.request}"
     words += f" of connection {when.connection}" if when.connection else ""
     return words + (f", {when.probability:.0%} of the time" if when.probability < 1 else "")

@@ -292,7 +292,7 @@ class ServerSession(SessionSender):
             if reason:
                 return self._send_error(RESOURCE_EXHAUSTED, reason, now, audio.req_id[:LONGEST_REQ_ID])
             answer = self.new_answer(self.connection_id, audio.req_id, self.audio_rate)
-            ordinal = next(self.faults.requests)
+            ordinal = self.faults.requests.next_number()
             request = self._requests.add(audio.req_id, answer, self._make_audio_decoder(), ordinal, now)
         elif request.failed:
             return []

@@ -45,7 +45,7 @@ UPGRADE = When(Moment.UPGRADE)
         (lambda: When(Moment.OPEN, seconds=1, messages=1), "messages does not go"),
         (lambda: When(Moment.AUDIO, seconds=1, number=1), "number does not go"),
         (lambda: When(Moment.TOKEN, avatar="a"), "avatar does not go"),
-        (lambda: When(Moment.UPGRADE, request=1), "request does not go"),
+        (lambda: When(Moment.CONFIGURE, request=1), "request does not go"),
         (lambda: When(Moment.OPEN), "needs seconds"),
         (lambda: When(Moment.AUDIO), "needs seconds or messages"),
         (lambda: When(Moment.AUDIO, seconds=1, messages=1), "needs seconds or messages"),
@@ -128,9 +128,19 @@ def test_the_responses_of_a_named_request_alone_are_spoilt() -> None:
 def test_requests_are_counted_over_all_connections() -> None:
     director = ScenarioPlayer()
     first, second = director.faults_of_new_connection("", ""), director.faults_of_new_connection("", "")
-    assert [next(first.requests), next(second.requests), next(first.requests)] == [1, 2, 3]
+    numbers = [faults.requests.next_number() for faults in (first, second, first)]
+    assert numbers == [1, 2, 3]
     director.play(NO_FAULTS)
-    assert next(director.faults_of_open_connection("", "").requests) == 1
+    assert director.faults_of_open_connection("", "").requests.next_number() == 1
+
+
+def test_an_upgrade_is_refused_once_a_request_has_begun() -> None:
+    fault = Fault(When(Moment.UPGRADE, request=2), (Refuse(402),))
+    director = ScenarioPlayer(0, Scenario("one", "", (fault,)))
+    for refused in (None, None, Refuse(402), Refuse(402)):
+        faults = director.faults_of_new_connection("", "")
+        assert faults.admit_upgrade().ending == refused
+        faults.requests.next_number()
 
 
 def test_what_names_a_connection_spares_those_that_are_open() -> None:

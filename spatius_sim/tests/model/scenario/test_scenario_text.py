@@ -22,6 +22,7 @@ def test_a_scenario_that_says_nothing_of_itself_tells_its_faults() -> None:
     ("when", "words"),
     [
         (When(Moment.UPGRADE, probability=0.5), "at the upgrade, 50% of the time"),
+        (When(Moment.UPGRADE, request=4), "at the upgrade, since request 4"),
         (When(Moment.OPEN, seconds=1.5), "1.5 s after the confirmation"),
         (When(Moment.SILENCE, seconds=2), "after 2 s without audio"),
         (When(Moment.AUDIO, messages=3), "after 3 messages of audio"),
