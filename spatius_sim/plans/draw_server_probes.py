@@ -29,7 +29,12 @@ from spatius_sim.plans.server_probes import (
     TokenProbe,
     UpgradeProbe,
 )
-from spatius_sim.protocol.audio import BYTES_PER_SAMPLE, OPUS_SAMPLE_RATES, PCM_SAMPLE_RATES
+from spatius_sim.protocol.audio import (
+    BYTES_PER_SAMPLE,
+    KEYFRAMES_PER_SECOND,
+    OPUS_SAMPLE_RATES,
+    PCM_SAMPLE_RATES,
+)
 from spatius_sim.protocol.messages import EgressType
 from spatius_sim.trace.events import Provocation
 
@@ -73,11 +78,22 @@ number of bytes, with one byte, without bytes, with gaps between them, and all i
 as large as a vendor's clip. A turn follows the one that is said in one message, and shows what comes after
 its end."""
 
+
+def _turn_at(rate: int, keyframes: float) -> TurnPlan:
+    """Return a turn at this sample rate (Hz) that lasts as long as so many keyframes."""
+    return TurnPlan(int(keyframes * rate / KEYFRAMES_PER_SECOND), rate // 5 * BYTES_PER_SAMPLE)
+
+
 ALL_RATES = tuple(
-    Plan(((TurnPlan(2 * rate + rate // 3, rate // 5 * BYTES_PER_SAMPLE),),), sample_rate=rate)
+    Plan(
+        ((_turn_at(rate, 57.95), _turn_at(rate, 58.05)) if rate % 1000 else (_turn_at(rate, 57.95),),),
+        sample_rate=rate,
+    )
     for rate in PCM_SAMPLE_RATES
 )
-"""Turns at every sample rate that Motion Server takes."""
+"""Turns at every sample rate that Motion Server takes. They end a twentieth of a keyframe before a whole
+keyframe: a server that takes a keyframe's samples for too few makes one too many. At rates without a whole
+number of samples in a millisecond, another ends as much after one: a server may take them for too many."""
 
 LONG_AND_MANY = (
     Plan((tuple(TurnPlan(3 * PLAN_SAMPLE_RATE, 6400) for _ in range(4)),)),

@@ -239,7 +239,7 @@ class OpusProbe:
 @dataclass(frozen=True, slots=True)
 class ManySessionsProbe:
     """Opens so many `sessions` at once, and speaks a turn of `samples` samples in each that is confirmed, in
-    all at the same time."""
+    all at the same time. One more session is opened before, and stays silent: it is never configured."""
 
     sessions: int
     samples: int

@@ -248,7 +248,8 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
     async def _speak_in_many_sessions(self, session_name: str, session_count: int, sample_count: int) -> None:
         """Open `session_count` sessions with the Motion Server under test, and configure them, alternately
         with two sample rates. When all are answered, speak a turn in each that was confirmed, at the same
-        time. A refused session may be closed by then."""
+        time. A refused session may be closed by then. One more client is connected meanwhile, and says
+        nothing."""
         all_answered = asyncio.Barrier(session_count)
 
         async def speak_in_session(name: str, sample_rate: int) -> None:
@@ -265,12 +266,13 @@ class ServerProbing(ServerMistakes, ServerInterruptions):
                 raise
 
         rates = cycle((PLAN_SAMPLE_RATE, PCM_SAMPLE_RATES[-1]))
-        await asyncio.gather(
-            *(
-                speak_in_session(f"{session_name}-{number}", rate)
-                for number, rate in zip(range(1, session_count + 1), rates, strict=False)
+        async with self._open_silent_session(f"{session_name}-silent"):
+            await asyncio.gather(
+                *(
+                    speak_in_session(f"{session_name}-{number}", rate)
+                    for number, rate in zip(range(1, session_count + 1), rates, strict=False)
+                )
             )
-        )
 
     async def _speak_ogg_opus(self, session_name: str, sample_rates: Sequence[int]) -> None:
         """Speak turns of Ogg Opus to the Motion Server under test, in a session at the first of these rates.

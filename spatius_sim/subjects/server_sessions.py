@@ -225,6 +225,19 @@ class ServerSessions:
             confirmed = await self._configure_session(session_name, session, configuration)
             yield session if confirmed else None
 
+    @asynccontextmanager
+    async def _open_silent_session(self, session_name: str) -> AsyncIterator[None]:
+        """While this context is open, be connected with the Motion Server under test, and send nothing. Do
+        not insist if the server refuses the upgrade."""
+        async with AsyncExitStack() as exits:
+            try:
+                session = await exits.enter_async_context(self._open_session())
+            except UpgradeRefusedError as error:
+                self._record_refusal(session_name, error)
+            else:
+                await exits.enter_async_context(self._record_session(session_name, session))
+            yield
+
     def _record_refusal(self, session_name: str, error: UpgradeRefusedError) -> None:
         """Record that the Motion Server under test refused a session: it answered the WebSocket upgrade, in
         which nothing was wrong, with an HTTP error. Raises the error again if its status tells neither of a

@@ -58,6 +58,30 @@ class LimitsUpgrades(LimitsSessions):
         return super().open_session(expire_at)
 
 
+class WaitsForSilentClients(PlainServer):
+    """Does not confirm a session while a client that came before it has configured nothing."""
+
+    def __init__(self, api_key: str, new_id: Callable[[], str], seed: int = 0) -> None:
+        super().__init__(api_key, new_id, seed)
+        self._silent: list[str] = []
+        """The connections that have sent nothing yet, oldest first."""
+
+    def open_session(self, expire_at: float) -> PlainSession:
+        session = super().open_session(expire_at)
+        self._silent.append(session.connection_id)
+        return session
+
+    def configure(self, session: PlainSession, value: Message | Undecodable) -> list[bytes]:
+        waits = self._silent[0] != session.connection_id
+        self._silent.remove(session.connection_id)
+        answers = super().configure(session, value)
+        return [] if waits and session.sample_rate else answers
+
+    def leave(self, session: PlainSession) -> None:
+        if session.connection_id in self._silent:
+            self._silent.remove(session.connection_id)
+
+
 class LeavesOneTooManyWaiting(LimitsSessions):
     """Says nothing to one session too many, and lets it wait."""
 

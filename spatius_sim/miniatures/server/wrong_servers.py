@@ -14,6 +14,7 @@ from spatius_sim.miniatures.server.limited_servers import (
     LosesCount,
     MixesManySessionsUp,
     SharesTheRate,
+    WaitsForSilentClients,
 )
 from spatius_sim.miniatures.server.opus_servers import (
     KeepsDamageToItself,
@@ -380,6 +381,15 @@ class CountsAt16kHz(PlainServer):
         return super().audio(session, audio)
 
 
+class CountsInMilliseconds(PlainServer):
+    """Takes whole samples for a millisecond, which is wrong at 22,050 and 44,100 Hz."""
+
+    def audio(self, session: PlainSession, audio: AudioInput) -> list[bytes]:
+        whole_rate = session.sample_rate // 1000 * 1000
+        session.requests.setdefault(audio.req_id, MotionSynthesizer(whole_rate, self.seed))
+        return super().audio(session, audio)
+
+
 class AnswersSilenceWithNan(PlainServer):
     """Gives motion that is not a number for a request of nothing but silence."""
 
@@ -509,6 +519,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
     "S-CONFIRM": (
         ConfirmsWithoutId,
         LeavesOneTooManyWaiting,
+        WaitsForSilentClients,
         TakesOpusAtRatesOfPcm,
         ReadsHeadersAlone,
         KeepsOneToken,
@@ -538,6 +549,7 @@ SERVER_MINIATURES: dict[str, tuple[type[PlainServer], ...]] = {
         DropsLastKeyframe,
         DropsOddBytes,
         CountsAt16kHz,
+        CountsInMilliseconds,
         SharesRequests,
         SharesTheRate,
         EndsAtAGap,

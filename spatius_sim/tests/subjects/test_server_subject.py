@@ -162,7 +162,9 @@ def test_every_third_session_has_its_credentials_in_the_query() -> None:
         loop.run(subject.run(Plan((), (ManySessionsProbe(6, SAMPLES),))), None)
     finally:
         loop.stop()
-    assert [in_query for _, in_query in access.asked] == [False, False, True] * 2
+    silent, *spoken_to = [in_query for _, in_query in access.asked]
+    assert not silent
+    assert spoken_to == [False, False, True] * 2
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def run_many_sessions(status: int) -> Trace:
 def test_one_session_too_many_may_be_refused_at_the_upgrade() -> None:
     trace = run_many_sessions(429)
     refused = [event for event in trace.on_lane(Lane.UPSTREAM) if isinstance(event.content, Refused)]
-    assert len(refused) == 4
+    assert len(refused) == 5, "the silent session is one of the two"
     assert not [rule_id for rule_id, one in judge(trace).items() if one.verdict is Verdict.FAILED]
 
 
