@@ -99,13 +99,15 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path)
-    parser.add_argument("names", nargs="*", help="only these suspects, or kinds: relay, server, client, room")
+    parser.add_argument(
+        "names", nargs="*", help="only these suspects, or kinds: relay, server, client, room, honest"
+    )
     given = parser.parse_args()
     wanted = set(given.names)
     chosen = [
         number
         for number, suspect in enumerate(SUSPECTS)
-        if not wanted or {suspect.name, suspect.kind, suspect.rule_id} & wanted
+        if not wanted or {suspect.name, suspect.kind, suspect.rule_id or "honest"} & wanted
     ]
     runs: dict[int, list[Run]] = {number: [] for number in chosen}
     seeds = range(given.first_seed, given.first_seed + given.seeds)
