@@ -26,6 +26,8 @@ def with_speech(trace: Trace) -> Trace:
     up for this client from the start of this turn to the start of its next. Several requests of one turn
     stand in the order in which the client heard them.
 
+    If the upload broke off, the client may have heard more: then all that it heard is the speech.
+
     If the turn before was interrupted, what goes up until the relay confirms the interrupt, and is not heard
     later, is still speech of that turn. If no audio went up, the turn counts as asking for the same speech as
     the client's turn before, unless the client did not wait for that turn: the relay may then still have been
@@ -35,6 +37,7 @@ def with_speech(trace: Trace) -> Trace:
         if isinstance(event.content, TurnStarted):
             started.setdefault(event.connection, []).append(event)
     speech, rates = join_speech_of_requests(trace), _find_configured_rates(trace)
+    ended_keys = _find_ended_requests(trace)
     first_seqs = _find_first_audio_seqs(trace)
     owners = (
         {key: next(iter(started)) for key in first_seqs} if len(started) == 1 else find_first_receivers(trace)
@@ -54,6 +57,8 @@ def with_speech(trace: Trace) -> Trace:
                 end_seq = next_start.seq if next_start is not None else None
                 heard = _join_audio_received(trace, client, event.seq, end_seq)
                 pcm = b"".join(sort_as_spoken([bytes(speech[key]) for key in request_keys], heard))
+                if ended_keys.isdisjoint(request_keys) and heard.startswith(pcm):
+                    pcm = heard
                 rate = rates.get(request_keys[0][0], 0)
             assert isinstance(event.content, TurnStarted)
             turns_with_speech[event.seq] = replace(event.content, pcm=pcm, sample_rate=rate)
@@ -155,6 +160,21 @@ def _find_configured_rates(trace: Trace) -> dict[str, int]:
         connection: content.value.sample_rate
         for connection, content in contents
         if isinstance(content, Received) and isinstance(content.value, ConfigureSession)
+    }
+
+
+def _find_ended_requests(trace: Trace) -> set[tuple[str, str]]:
+    """Return the requests (connection, req_id) whose speech, which the relay chose, was sent up to its
+    end."""
+    messages = (
+        (event.connection, event.content.value)
+        for event in trace.on_lane(Lane.UPSTREAM)
+        if isinstance(event.content, Received)
+    )
+    return {
+        (connection, message.req_id)
+        for connection, message in messages
+        if isinstance(message, AudioInput) and message.end
     }
 
 

@@ -30,6 +30,7 @@ from spatius_sim.miniatures.relay.honest_relays import (
     OneRoomForAll,
     OneRoomForClips,
     PassesOnTheRest,
+    PlaysClipsAtPace,
     SendsLater,
     ServesTurnsInOrder,
     SpeaksAgain,
@@ -206,6 +207,7 @@ HONEST = [
     Suspect("relay", MarksAudioLast),
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),
+    Suspect("relay", PlaysClipsAtPace),
     *(
         Suspect("server", brain)
         for brain in (

@@ -11,7 +11,16 @@ from spatius_sim.model.relay.relay import PlainRelay, RelaySession, RelayTurn, m
 from spatius_sim.plans.plan import PLAN_SAMPLE_RATE, speech
 from spatius_sim.protocol.messages import AudioInput, Message, MotionResponse
 from spatius_sim.trace.events import Undecodable
-from spatius_sim.wires.events import ClientAction, Failed, Interrupted, InterruptTurn, Speak, SpeakEnd
+from spatius_sim.wires.events import (
+    ClientAction,
+    Failed,
+    Interrupted,
+    InterruptTurn,
+    PlayClip,
+    Say,
+    Speak,
+    SpeakEnd,
+)
 from spatius_sim.wires.optional_features import OWN_STREAM
 
 _SENTENCES = 3
@@ -377,6 +386,51 @@ class StopsAfterAMoment(PlainRelay):
             if upstream == f"stop of {turn.turn_id}":
                 return self._end_turn(turn)
         return super().on_server_silent(upstream)
+
+
+class PlaysClipsAtPace(PlainRelay):
+    """Plays a clip of its own in pieces of 100 ms, four times as fast as it is heard. If its motion fails,
+    the client hears the clip to its end, though nothing more of it goes up."""
+
+    policy = PLAYS_CLIPS
+    piece_bytes = 3_200
+    seconds_between = 0.025
+
+    def __init__(self, api_key: str, new_id: Callable[[], str]) -> None:
+        super().__init__(api_key, new_id)
+        self._timers = count(1)
+        self._playing: dict[str, str] = {}
+        """The timer of each client that hears a clip."""
+        self._places: dict[str, tuple[str, int]] = {}
+        """By timer: the client, and the byte of the clip that is next."""
+
+    def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
+        if isinstance(action, PlayClip | Say):
+            return self._drop_turns(client) + self._play_piece(client, 0)
+        if isinstance(action, InterruptTurn):
+            self._playing.pop(client, None)
+        return super().on_client_action(client, action)
+
+    def on_client_disconnected(self, client: str) -> list[RelayCommand]:
+        self._playing.pop(client, None)
+        return super().on_client_disconnected(client)
+
+    def _play_piece(self, client: str, start: int) -> list[RelayCommand]:
+        end = start + self.piece_bytes
+        is_last = end >= len(self.policy.clip)
+        commands = super().on_client_action(client, Speak(self.policy.clip[start:end], last=is_last))
+        if is_last:
+            self._playing.pop(client, None)
+            return commands
+        timer = self._playing[client] = f"piece {next(self._timers)}"
+        self._places[timer] = client, end
+        return [*commands, WatchSilence(timer, self.seconds_between)]
+
+    def on_server_silent(self, upstream: str) -> list[RelayCommand]:
+        if upstream not in self._places:
+            return super().on_server_silent(upstream)
+        client, start = self._places.pop(upstream)
+        return self._play_piece(client, start) if self._playing.get(client) == upstream else []
 
 
 class MarksWhatItStops(PlainRelay):

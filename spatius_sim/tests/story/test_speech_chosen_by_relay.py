@@ -3,7 +3,7 @@
 import pytest
 
 from spatius_sim.story.speech_chosen_by_relay import with_speech
-from spatius_sim.tests.rules.traces import Dialogue, up_of, voice
+from spatius_sim.tests.rules.traces import Dialogue, req_of, up_of, voice
 from spatius_sim.trace.events import TurnStarted
 from spatius_sim.wires.events import Interrupted
 
@@ -34,6 +34,18 @@ def test_what_went_up_is_what_the_turn_said_or_the_turn_before_unless_it_was_spo
         TurnStarted(3, b"", 0),
     ]
     assert [event.seq for event in trace.events] == [event.seq for event in said.trace.events]
+
+
+@pytest.mark.parametrize(("ended", "heard"), [(False, 3200), (True, 1600)])
+def test_if_the_upload_broke_off_all_that_was_heard_is_the_speech(ended: bool, heard: int) -> None:
+    said = Dialogue()
+    pcm = voice("chosen")[:3200]
+    said.starts("ann", 0, b"", rate=0)
+    said.connects(up_of("ann", 0))
+    said.audio_up(up_of("ann", 0), req_of("ann", 0), pcm[:1600], end=ended)
+    said.audio_down("ann", pcm, last=True)
+    said.ends("ann", 0)
+    assert speech_of_turns(said) == [pcm[:heard]]
 
 
 def test_what_several_clients_said_cannot_be_told_apart() -> None:
