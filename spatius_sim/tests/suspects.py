@@ -30,6 +30,7 @@ from spatius_sim.miniatures.relay.honest_relays import (
     OneRoomForAll,
     OneRoomForClips,
     PassesOnTheRest,
+    PlaysAllClipsInOneSession,
     PlaysClipsAtPace,
     SendsLater,
     ServesTurnsInOrder,
@@ -208,6 +209,7 @@ HONEST = [
     Suspect("relay", MarksAudioLast, wire=str(DROPS_LATE_MOTION_WIRE)),
     Suspect("relay", MarksAudioOfClipsLast, wire="typed-json-voice"),
     Suspect("relay", PlaysClipsAtPace),
+    Suspect("relay", PlaysAllClipsInOneSession),
     *(
         Suspect("server", brain)
         for brain in (

@@ -433,6 +433,12 @@ class PlaysClipsAtPace(PlainRelay):
         return self._play_piece(client, start) if self._playing.get(client) == upstream else []
 
 
+class PlaysAllClipsInOneSession(PlaysClipsAtPace):
+    """Does so over one session with Motion Server for all clips of a client."""
+
+    policy = replace(PLAYS_CLIPS, session_scope=SessionScope.CLIENT)
+
+
 class MarksWhatItStops(PlainRelay):
     """Answers an interrupt with the end marks of the turn's audio and motion, and 2.2 s later with an error
     that says so."""

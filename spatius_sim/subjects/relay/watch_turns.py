@@ -167,23 +167,25 @@ class TurnWatch:
 
         is_shortened = silence_timeout.current_seconds < silence_timeout.full_seconds or lacked_ends
         only_mark_missing_since: float | None = None
+        audio_byte_count = 0
 
         def is_turn_over() -> bool:
             """Return whether the kit need not wait for this turn any longer: the turn is complete, or Motion
             Server has failed. A wait is shortened after earlier waits that ended without success. Then also
             return True 0.1 s after all audio has arrived, if no more motion is expected: either the motion
-            has ended, or the relay has not told Motion Server that the speech ended."""
-            nonlocal only_mark_missing_since
+            has ended, or the relay has not told Motion Server that the speech ended. If the relay chooses the
+            speech, nobody knows how much it is: return True 0.2 s after the last audio, then."""
+            nonlocal only_mark_missing_since, audio_byte_count
             if self.is_turn_complete() or self._first_failure_at() is not None:
                 return True
             if not (is_shortened and self._has_all_audio_arrived()):
                 return False
             if not self._has_motion_ended() and self._has_relay_ended_speech():
                 return False
-            only_mark_missing_since = (
-                loop_time() if only_mark_missing_since is None else only_mark_missing_since
-            )
-            return loop_time() - only_mark_missing_since >= _MARK_SECONDS
+            if only_mark_missing_since is None or self._count_audio_bytes() != audio_byte_count:
+                only_mark_missing_since, audio_byte_count = loop_time(), self._count_audio_bytes()
+            patience = _QUIET_SECONDS if self._relay_chooses_speech else _MARK_SECONDS
+            return loop_time() - only_mark_missing_since >= patience
 
         await wait_until(
             self._recorder,
