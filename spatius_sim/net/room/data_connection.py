@@ -54,9 +54,11 @@ async def dial_room(
     grant = RoomGrant(room_name, identity)
     token = make_livekit_token(key, secret, grant, time.time())
     connection = RoomConnection(room, on_frame, on_end, streams=streams)
+    joined = False
     try:
         async with asyncio.timeout(seconds):
             await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+            joined = True
             while not connection.relays:  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_SECONDS)
             # The way up is made by the first packet; what follows at once may be lost (tried).
@@ -66,7 +68,8 @@ async def dial_room(
         raise UnreachableError(why_not_joined(url, error)) from None
     except TimeoutError:
         await connection.stop()
-        raise UnreachableError(f"nobody but the kit came to the room {room_name!r}") from None
+        nobody_came = f"nobody but the kit came to the room {room_name!r}"
+        raise UnreachableError(nobody_came if joined else why_not_joined(url, None)) from None
     return connection
 
 

@@ -9,7 +9,9 @@ def refuses_token(error: rtc.ConnectError) -> bool:
     return " 401" in error.message or "401 " in error.message
 
 
-def why_not_joined(url: str, error: rtc.ConnectError) -> str:
-    """Return in words why the room of the LiveKit server at `url` cannot be joined."""
-    reason = "look at key and secret" if refuses_token(error) else "no LiveKit server answers there"
+def why_not_joined(url: str, error: rtc.ConnectError | None) -> str:
+    """Return in words why the room of the LiveKit server at `url` cannot be joined. `error` is None if no
+    answer came in time."""
+    refused = error is not None and refuses_token(error)
+    reason = "look at key and secret" if refused else "no LiveKit server answers there"
     return f"the room at {url} cannot be joined: {reason}"

@@ -2,12 +2,14 @@
 
 import os
 import shlex
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -63,6 +65,16 @@ def test_the_first_step_that_fails_is_told_with_its_remedy(
     assert code == 6
     assert told in output
     assert advice in output
+
+
+def test_a_server_that_never_answers_has_let_nobody_in(tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as silent:
+        room = f"--room=ws://{LOOPBACK}:{silent.getsockname()[1]}"
+        arguments = ["packets:demo", room, "--wire=json-envelope", "--wait=1", "--motion-port=0"]
+        code, output = ask_doctor(tmp_path, SECRET, *arguments)
+    assert code == 6
+    assert "cannot be joined: no LiveKit server answers there" in output
+    assert LET_IN not in output
 
 
 def test_a_conformance_file_with_a_room_is_enough(livekit: LiveKitServer, tmp_path: Path) -> None:
