@@ -124,7 +124,8 @@ class BreachConfirmer(ScenarioRunner[P]):
         unconfirmed.
 
         But if the kit had cut a wait short, and the rule is kept with the full wait, there was no breach. The
-        new judgements then replace the old ones. `plan_count` plans were run for the rule."""
+        new judgements then replace the old ones, unless one of these holds a breach that is certain when it
+        is seen once. `plan_count` plans were run for the rule."""
         self.smallest[rule_id] = plan
         for _ in range(_REPETITIONS):
             try:
@@ -141,7 +142,11 @@ class BreachConfirmer(ScenarioRunner[P]):
                 return RuleOutcome(
                     rule_id, Verdict.FAILED, repeated_judgement.exercised, plan_count, failure=failure
                 )
-            if repeated_judgement.verdict is Verdict.PASSED and plan in self._findings.plans_with_cut_waits:
+            if (
+                repeated_judgement.verdict is Verdict.PASSED
+                and plan in self._findings.plans_with_cut_waits
+                and not self._findings.holds_certain_breach(plan)
+            ):
                 self._findings.plans_with_cut_waits.discard(plan)
                 self._findings.forget_first_sightings(plan)
                 self._keep_judgements(plan, trace, judgements)

@@ -59,6 +59,11 @@ class SeenBreaches(Generic[P]):
             breach for breach in judgement.broken if not self.failed_rules.intersection(breach.follows_from)
         )
 
+    def holds_certain_breach(self, plan: P) -> bool:
+        """Return whether this plan broke any rule in a way that is certain when it is seen once."""
+        judgements = self.judgements_by_plan[plan].values()
+        return any(broken.seen_once_suffices for judgement in judgements for broken in judgement.broken)
+
     def may_fail(self, rule_id: str, plan: P) -> bool:
         """Return whether this plan broke the rule in a way that no failed rule blocks. A plan that kept the
         rule when it was repeated does not count."""

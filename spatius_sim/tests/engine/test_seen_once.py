@@ -15,6 +15,7 @@ from spatius_sim.reporting.formats.text_report import describe_failure
 from spatius_sim.reporting.summary import RuleOutcome
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.rules.judge_trace import judge
+from spatius_sim.subjects.relay.relay_subject import RelaySubject
 from spatius_sim.tape.traces_on_tapes import read_traces
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
@@ -117,7 +118,11 @@ def test_more_patience_is_advised_where_silence_was_the_finding(
     assert ("a longer --settle" in told) is silence
 
 
-def test_a_secret_that_came_down_once_is_a_failure(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wait_was_cut", [False, True])
+def test_a_secret_that_came_down_once_is_a_failure(
+    wait_was_cut: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(RelaySubject, "cut_a_wait_short", wait_was_cut)
     outcome = outcome_of(LeaksOnce, "R-SECRETS", tmp_path)
     assert outcome.verdict is Verdict.FAILED
     assert outcome.failure is not None and not outcome.failure.confirmed
