@@ -7,6 +7,7 @@ from spatius_sim.rules.catalogue import rules_for
 from spatius_sim.rules.findings import Broken, Judgement, Kept, Late, Unsure, Verdict
 from spatius_sim.rules.relay.failures import check_recovery, check_signs_of_life
 from spatius_sim.rules.rule import MODES, Half, Outcome, Rule, Speech, describe_lacking
+from spatius_sim.rules.subtract_kit_stalls import describe_lateness
 from spatius_sim.story.build_client_story import build_client_story
 from spatius_sim.story.build_story import build_story
 from spatius_sim.story.client_story import ClientStory
@@ -83,8 +84,7 @@ def judge_rule(
         )
         return Judgement(rule.id, Verdict.PASSED, exercised, measurements=tuple(measurements))
     if late_seconds:
-        reason = f"the kit itself was late by {max(late_seconds):.1f} s: a quieter machine can tell"
-        return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=reason)
+        return Judgement(rule.id, Verdict.INCONCLUSIVE, reason=describe_lateness(max(late_seconds)))
     return Judgement(rule.id, Verdict.UNEXERCISED, reason="its situation never came up")
 
 

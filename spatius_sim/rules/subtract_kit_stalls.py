@@ -22,6 +22,11 @@ def kit_stall_seconds(trace: Trace, since_seq: int, until_seq: int) -> float:
     return stalled_seconds
 
 
+def describe_lateness(seconds: float) -> str:
+    """Return why nothing can be said if the kit itself was late by so many seconds."""
+    return f"the kit itself was late by {seconds:.1f} s: a quieter machine can tell"
+
+
 def judge_time_limit(
     trace: Trace, since_seq: int, until_seq: int, limit_seconds: float, broken: Broken
 ) -> Kept | Broken | Late:

@@ -31,6 +31,9 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
     the turn itself had an open session: they are faults of other clients' turns, and excuse nothing here.
     Which session a turn had must show in its audio.
 
+    What happened before this session opened may have kept it from opening, wherever it was. But no delay did
+    that was still going on, on a connection with the audio of other turns.
+
     A session of this turn that never came to carry audio, because it was not confirmed, shows no turn. It
     counts as the turn's own if there is one client, or if the turn has more than one session. A session that
     was refused counts as the turn's own if no turn of another client was waiting for a session then."""
@@ -46,6 +49,7 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
         if not turn.faults or not own <= opened_seqs.keys():
             continue
         opened_seq = max((opened_seqs[connection] for connection in own), default=len(trace.events))
+        opened_at_ns = max((trace.events[opened_seqs[connection]].at_ns for connection in own), default=None)
         elsewhere = connections - own
         if is_only_client or len(own) > 1:
             elsewhere -= {
@@ -56,14 +60,21 @@ def leave_out_faults_elsewhere(trace: Trace, turns: list[Turn]) -> None:
         turn.faults = [
             fault
             for fault in turn.faults
-            if fault.seq < opened_seq
-            or fault.connection not in elsewhere
+            if fault.connection not in elsewhere
             or not (
-                fault.connection in opened_seqs
+                fault.connection in with_audio and _outlasts(fault, opened_at_ns)
+                if fault.seq < opened_seq
+                else fault.connection in opened_seqs
                 or _does_other_turn_wait_for_session(fault.seq, turn, turns, opened_seqs)
             )
         ]
         turn.failures = select_failures(turn.faults, trace.events)
+
+
+def _outlasts(fault: Event, at_ns: int | None) -> bool:
+    """Return whether a fault is a delay that was not over at this time; False if `at_ns` is None (never)."""
+    assert isinstance(fault.content, Injected)
+    return at_ns is not None and fault.at_ns + fault.content.delay * _NS_PER_SECOND > at_ns
 
 
 def _does_other_turn_wait_for_session(

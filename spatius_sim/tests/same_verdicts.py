@@ -14,8 +14,12 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.kill_matrix import commit
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing
 
-OVER_BOTH = [suspect for suspect in (*WRONG, *HONEST) if suspect.kind != "room"]
-"""The subjects that there are over sockets, too; rooms are virtual ones."""
+OVER_BOTH = [
+    suspect
+    for suspect in (*WRONG, *HONEST)
+    if suspect.kind != "room" and not getattr(suspect.brain, "in_data_packets", False)
+]
+"""The subjects that there are over sockets, too; rooms are virtual ones, and what is sent in data packets."""
 
 
 class Verdicts(NamedTuple):

@@ -69,13 +69,23 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
                 down_in_words = f"{down_seconds:.2f} s ({down_in_words})"
             # The client got what was spoken: then it is what went up that differs, or its rate.
             got_what_was_spoken = turn.is_same_speech(turn.pcm, client_audio, client_rate)
+            follows_from: tuple[str, ...] = ("U-AUDIO-COMPLETE", "U-RATE") if got_what_was_spoken else ()
+            if CLIENT_CHOOSES_SPEECH in story.trace.header.lacks and _does_motion_come_to_others(turn):
+                # Whose turn a request is shows then in who gets its motion.
+                follows_from = ("R-ISOLATION",)
             yield Broken(
                 f"all {up_in_words} of audio of {turn.name} that went up ({rate_up} Hz)",
                 f"{down_in_words} came down ({client_rate} Hz{', as the relay announced' * (not same_rate)})"
                 + _describe_first_difference(audio_up, client_audio, client_rate - rate_up),
                 _list_first_seqs(turn),
-                ("U-AUDIO-COMPLETE", "U-RATE") if got_what_was_spoken else (),
+                follows_from,
             )
+
+
+def _does_motion_come_to_others(turn: Turn) -> bool:
+    """Return whether motion of this turn's requests came to another client, too."""
+    payloads = (payload for request in turn.requests for payload in request.payloads)
+    return any(delivery.client != turn.client for payload in payloads for delivery in payload.deliveries)
 
 
 @rule(

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from spatius_sim.protocol.close_codes import ABNORMAL_CLOSE
-from spatius_sim.rules.findings import Broken, Kept, Late
+from spatius_sim.rules.findings import Broken, Kept, Unsure
 from spatius_sim.rules.rule import Advice, Level, Provenance, rule
-from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
+from spatius_sim.rules.subtract_kit_stalls import describe_lateness, kit_stall_seconds
 from spatius_sim.rules.turn_losses import Loss, find_loss
 from spatius_sim.story.turn_story import ORDINARY_BYTES, Story, Turn
 from spatius_sim.trace.events import Closed, Lane, Provocation, Provoked
@@ -29,7 +29,7 @@ _MAX_LAG_SECONDS = 0.2
         "catch it where the message is read, and close that connection alone",
     ),
 )
-def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Late]:
+def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Unsure]:
     """Check the turns of well-behaved clients after another client sent rubbish, or was cut off because its
     connection broke: all of their audio and motion must come. The relay may close the connection of the
     client that misbehaved."""
@@ -65,7 +65,7 @@ def check_misbehaving_clients(story: Story) -> Iterator[Kept | Broken | Late]:
         "give each client a queue and a task of its own, and wait when its queue is full",
     ),
 )
-def check_slow_clients(story: Story) -> Iterator[Kept | Broken | Late]:
+def check_slow_clients(story: Story) -> Iterator[Kept | Broken | Unsure]:
     """Check each turn in which a client stopped reading for a while: this client must lose nothing. The turns
     of other clients that were due in this time must come whole, too."""
     for turn in story.turns:
@@ -106,9 +106,9 @@ def _was_served_before(story: Story, turn: Turn) -> bool:
 
 def _judge_turn_beside_slow_client(
     story: Story, other_turn: Turn, slow_turn: Turn, unread_window: tuple[int, int]
-) -> Kept | Broken | Late:
+) -> Kept | Broken | Unsure:
     """Return Kept if a client's turn came to its end while another, slow client read nothing; otherwise
-    return Broken. Return Late if the kit itself was stalled for so long that it cannot decide.
+    return Broken. Return Unsure if the kit itself was stalled for so long that it cannot decide.
     `unread_window` holds the numbers of the events at which the slow client stopped reading and read
     again."""
     if other_turn.complete:
@@ -116,23 +116,25 @@ def _judge_turn_beside_slow_client(
     stopped_reading_seq, read_on_seq = unread_window
     stalled_seconds = kit_stall_seconds(story.trace, stopped_reading_seq, read_on_seq)
     if stalled_seconds > _MAX_LAG_SECONDS:
-        return Late(stalled_seconds)
+        return Unsure(describe_lateness(stalled_seconds))
     loss = find_loss(story, other_turn, read_on_seq) or Loss("it did not come to its end", ())
     events = (stopped_reading_seq, other_turn.started_seq, other_turn.waited_seq or read_on_seq)
     expected = f"{other_turn.name} served while {slow_turn.client} read nothing"
     return Broken(expected, loss.missing, events, loss.follows_from)
 
 
-def _judge_whole_turn(story: Story, turn: Turn, event_in_words: str, event_seq: int) -> Kept | Broken | Late:
+def _judge_whole_turn(
+    story: Story, turn: Turn, event_in_words: str, event_seq: int
+) -> Kept | Broken | Unsure:
     """Return Kept if all of the turn came to its client, though a client had misbehaved or read nothing;
-    otherwise return Broken. Return Late if the kit itself was stalled for so long that it cannot decide.
+    otherwise return Broken. Return Unsure if the kit itself was stalled for so long that it cannot decide.
     `event_in_words` says what had happened, as event number `event_seq`."""
     loss = find_loss(story, turn, len(story.trace.events))
     if loss is None:
         return Kept()
     stalled_seconds = kit_stall_seconds(story.trace, turn.started_seq, turn.waited_seq or turn.started_seq)
     if stalled_seconds > _MAX_LAG_SECONDS:
-        return Late(stalled_seconds)
+        return Unsure(describe_lateness(stalled_seconds))
     expected = f"all of {turn.name} when {event_in_words}"
     return Broken(expected, loss.missing, (event_seq, turn.started_seq), loss.follows_from)
 

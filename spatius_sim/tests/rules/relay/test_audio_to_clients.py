@@ -310,3 +310,24 @@ def test_audio_that_was_not_sent_up_whole_came_down_whole() -> None:
     said.ends("ann", 0, complete=False)
     [broken] = said.judged("R-AUDIO-COMPLETE").broken
     assert broken.follows_from == ("U-AUDIO-COMPLETE", "U-RATE")
+
+
+@pytest.mark.parametrize("comes_to_others", [True, False])
+def test_whose_turn_chosen_speech_is_cannot_be_told_where_its_motion_comes_to_all(
+    comes_to_others: bool,
+) -> None:
+    said, pcm = Dialogue(lacks=(CLIENT_CHOOSES_SPEECH,)), voice("a clip")
+    said.starts("ann", 0, pcm + pcm)  # As the subject notes it: all motion came to Ann first.
+    said.starts("bob", 0, b"")
+    for client in ("ann", "bob"):
+        said.connects(up_of(client, 0))
+        said.audio_up(up_of(client, 0), req_of(client, 0), pcm, end=True)
+        said.audio_down(client, pcm, last=True)
+        motion = said.motion(up_of(client, 0), req_of(client, 0), 5, end=True)
+        said.motion_down("ann", motion)
+        if comes_to_others:
+            said.motion_down("bob", motion)
+    said.ends("ann", 0)
+    said.ends("bob", 0)
+    [broken] = said.judged("R-AUDIO-COMPLETE").broken
+    assert broken.follows_from == (("R-ISOLATION",) if comes_to_others else ())

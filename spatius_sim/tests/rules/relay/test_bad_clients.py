@@ -137,6 +137,11 @@ def test_another_client_waits_for_the_slow_one(part: str) -> None:
     assert slow(of_the_other=part).failed == ["R-SLOWCLIENT"]
 
 
+def test_where_the_kit_itself_was_late_nobody_knows_for_whom_another_client_waits() -> None:
+    """That the slow client got all of its own does not make it a pass."""
+    assert slow(of_the_other="motion", lag=1.0).verdict("R-SLOWCLIENT") is Verdict.INCONCLUSIVE
+
+
 def test_another_clients_turn_that_is_all_there_and_was_not_seen_to_be() -> None:
     said = served_before()
     said.starts("ann", 1, voice("ann 1"))
