@@ -9,6 +9,7 @@ from spatius_sim.protocol.messages import AudioFormat
 from spatius_sim.rules.findings import Broken, Kept, Late, Owed
 from spatius_sim.rules.rule import Advice, Level, Provenance, Speech, rule
 from spatius_sim.rules.subtract_kit_stalls import kit_stall_seconds
+from spatius_sim.story.faults_of_turns import LONGEST_BORNE_DELAY
 from spatius_sim.story.speech_index import find_audible_piece
 from spatius_sim.story.turn_story import ORDINARY_BYTES, Delivery, SentPayload, Story, Turn, UpstreamRequest
 from spatius_sim.story.wrong_uploads import find_garbled_message
@@ -21,6 +22,8 @@ from spatius_sim.wires.optional_features import (
     MOTION_END,
     STREAMING,
 )
+
+_NS_PER_SECOND = 1e9
 
 
 @rule(
@@ -107,8 +110,7 @@ def check_all_motion_arrives(story: Story) -> Iterator[Kept | Broken | Late]:
                     ("U-RATE",) if request.sample_rate != turn.sample_rate else (),
                     owed=(Owed(f"the rest of the motion of {turn.name}", turn.client, request.given_up_seq),),
                 )
-                stalled_seconds = kit_stall_seconds(story.trace, request.ends[0], request.given_up_seq)
-                yield Late(stalled_seconds) if stalled_seconds else broken
+                yield _judge_given_up(story, request, request.given_up_seq, broken)
         for number, payload in enumerate(payloads, 1):
             arrived = [delivery for delivery in payload.deliveries if delivery.client == turn.client]
             if len(arrived) == 1:
@@ -189,6 +191,19 @@ def _find_departure_seq(story: Story, turn: Turn) -> int:
         and event.content.by_kit
     )
     return min(turn.until_seq, next(closes, turn.until_seq))
+
+
+def _judge_given_up(
+    story: Story, request: UpstreamRequest, given_up_seq: int, broken: Broken
+) -> Broken | Late:
+    """Return `broken` for a request that the relay gave up at event number `given_up_seq`. But return Late if
+    Motion Server had been silent for longer than a relay must bear, and the kit itself was stalled then."""
+    sent_seqs = [payload.seq for payload in request.payloads if payload.seq < given_up_seq]
+    silent_since_seq = max(request.ends[0], max(sent_seqs, default=0))
+    events = story.trace.events
+    silent_seconds = (events[given_up_seq].at_ns - events[silent_since_seq].at_ns) / _NS_PER_SECOND
+    stalled_seconds = kit_stall_seconds(story.trace, silent_since_seq, given_up_seq)
+    return Late(stalled_seconds) if stalled_seconds and silent_seconds > LONGEST_BORNE_DELAY else broken
 
 
 def _is_motion_due(request: UpstreamRequest) -> bool:
