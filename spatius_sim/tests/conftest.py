@@ -1,5 +1,5 @@
 """Asynchronous tests run in a loop of their own, or in that of their module's browser, within a bounded time.
-Tests that take minutes run only if they are asked for: `pytest -m nightly`."""
+What takes long is left out where neither a test nor a mark is named: CI runs `pytest -m long`, too."""
 
 import asyncio
 import inspect
@@ -38,6 +38,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: whole runs, many processes, browsers; CI runs `pytest -m long`")
     config.addinivalue_line("markers", "nightly: takes minutes of real time; `tox -e nightly` runs these")
     # What a shell starts in the background ignores interrupts, and so would the processes of the tests.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -49,10 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.option.markexpr:
-        nightly = [item for item in items if item.get_closest_marker("nightly") is not None]
-        items[:] = [item for item in items if item not in nightly]
-        config.hook.pytest_deselected(items=nightly)
+    if config.option.markexpr:
+        return
+    left_out = ("nightly",) if config.option.file_or_dir else ("nightly", "long")
+    kept: dict[bool, list[pytest.Item]] = {True: [], False: []}
+    for item in items:
+        kept[not any(item.get_closest_marker(mark) for mark in left_out)].append(item)
+    items[:] = kept[True]
+    config.hook.pytest_deselected(items=kept[False])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

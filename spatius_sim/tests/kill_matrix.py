@@ -1,10 +1,11 @@
-"""`python -m spatius_sim.tests.kill_matrix [--seeds N] [--first-seed N] [--processes N] [--out F] [NAME]...`:
-judges every miniature and every honest subject by whole runs of the ci profile, and prints who was named by
-what, or writes it to a file.
+"""`python -m spatius_sim.tests.kill_matrix [--own-rules] [--seeds N] [--first-seed N] [--processes N]
+[--out F] [NAME]...`: judges every miniature and every honest subject by whole runs of the ci profile, and
+prints who was named by what, or writes it to a file.
 
 Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In
-a whole run a fault also breaks what follows from it: that is told. `test_rules_bite.py` looks at it under the
-plans of the miniature's own rule, where no other may name it.
+a whole run a fault also breaks what follows from it: that is told. With `--own-rules` the miniatures alone
+are judged, by the plans of their own rule, until one of these is seen to fail twice: there no other rule may
+name them.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from datetime import UTC, datetime
 from multiprocessing import get_context
@@ -27,14 +28,16 @@ from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
 
 
 class Run(NamedTuple):
-    """One suspect from one seed: the rules that named it, those that stayed open though ci promises them,
-    and the seconds it took."""
+    """One suspect from one seed: the rules that named it, those that stayed open though ci promises them, how
+    many scenarios were run, and the seconds and CPU seconds it took."""
 
     suspect: int
     seed: int
     named: tuple[str, ...]
     open: tuple[str, ...]
-    seconds: float
+    scenarios: int
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 SUSPECTS = [*WRONG, *HONEST]
@@ -42,10 +45,10 @@ SUSPECTS = [*WRONG, *HONEST]
 
 def judged(number: int, seed: int) -> Run:
     """A whole run."""
-    started = time.monotonic()
     suspect = SUSPECTS[number]
     with tempfile.TemporaryDirectory() as folder, Hearing(suspect, seed, Path(folder)) as hearing:
         outcomes = hearing.of_all_rules()
+        scenarios = hearing.scenarios
     named = tuple(name for name, outcome in outcomes.items() if outcome.verdict is Verdict.FAILED)
     # What a failed rule keeps from being judged is open for that reason.
     ci = profile_named("ci")
@@ -56,7 +59,25 @@ def judged(number: int, seed: int) -> Run:
         and outcome.verdict not in (Verdict.FAILED, _expected(suspect, name))
         and suspect.rule_id not in outcome.blocked_by
     )
-    return Run(number, seed, named, stays, time.monotonic() - started)
+    return Run(number, seed, named, stays, scenarios)
+
+
+def judged_by_own_rule(number: int, seed: int) -> Run:
+    """The plans of a miniature's own rule. It stays open if no scenario was seen to fail twice."""
+    suspect = SUSPECTS[number]
+    with tempfile.TemporaryDirectory() as folder, Hearing(suspect, seed, Path(folder)) as hearing:
+        outcome = hearing.of(suspect.rule_id)
+        accusations, scenarios = tuple(sorted(hearing.accusations)), hearing.scenarios
+    is_certain = outcome.failure is not None and outcome.failure.confirmed
+    return Run(number, seed, accusations, () if is_certain else (suspect.rule_id,), scenarios)
+
+
+def timed(judge: Callable[[int, int], Run], number: int, seed: int) -> Run:
+    """Judge this suspect from this seed, and note what it took."""
+    started, cpu_before = time.monotonic(), time.process_time()
+    run = judge(number, seed)
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_before
+    return run._replace(seconds=seconds, cpu_seconds=cpu_seconds)
 
 
 def _expected(suspect: Suspect, rule_id: str) -> Verdict:
@@ -64,13 +85,14 @@ def _expected(suspect: Suspect, rule_id: str) -> Verdict:
     return Verdict.PASSED if applies else Verdict.NOT_APPLICABLE
 
 
-def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
-    """A line of the table, and whether the judge was right every time."""
+def row(suspect: Suspect, runs: Iterable[Run], *, alone: bool = False) -> tuple[str, bool]:
+    """A line of the table, and whether the judge was right every time. `alone`: no other rule may name it."""
     runs = list(runs)
     accused = Counter(name for run in runs for name in run.named)
     killed = accused.pop(suspect.rule_id, 0)
     left_open = Counter(name for run in runs for name in run.open)
-    right = killed == len(runs) if suspect.rule_id else not accused and not left_open
+    is_let_off = not accused and not left_open
+    right = killed == len(runs) and (is_let_off or not alone) if suspect.rule_id else is_let_off
     told = f"killed {killed:2} of {len(runs)}" if suspect.rule_id else f"honest {len(runs):2} runs"
     others = "".join(f", also named by {name} {times} times" for name, times in accused.items())
     others += "".join(f", {name} left open {times} times" for name, times in left_open.items())
@@ -78,10 +100,12 @@ def row(suspect: Suspect, runs: Iterable[Run]) -> tuple[str, bool]:
     return f"{mark}{suspect.rule_id:20} {suspect.name:28} {told}{others}", right
 
 
-def run_all(suspects: Iterable[int], seeds: range, processes: int) -> Iterator[Run]:
+def run_all(
+    suspects: Iterable[int], seeds: range, processes: int, judge: Callable[[int, int], Run] = judged
+) -> Iterator[Run]:
     """Every suspect from every seed, in parallel."""
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(judged, number, seed) for seed in seeds for number in suspects]
+        tasks = [pool.submit(timed, judge, number, seed) for seed in seeds for number in suspects]
         for task in as_completed(tasks):
             yield task.result()
 
@@ -99,6 +123,7 @@ def main() -> int:
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--own-rules", action="store_true")
     parser.add_argument(
         "names", nargs="*", help="only these suspects, or kinds: relay, server, client, room, honest"
     )
@@ -107,20 +132,26 @@ def main() -> int:
     chosen = [
         number
         for number, suspect in enumerate(SUSPECTS)
-        if not wanted or {suspect.name, suspect.kind, suspect.rule_id or "honest"} & wanted
+        if (not wanted or {suspect.name, suspect.kind, suspect.rule_id or "honest"} & wanted)
+        and (suspect.rule_id or not given.own_rules)
     ]
+    judge = judged_by_own_rule if given.own_rules else judged
     runs: dict[int, list[Run]] = {number: [] for number in chosen}
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    for run in run_all(chosen, seeds, given.processes):
+    for run in run_all(chosen, seeds, given.processes, judge):
         runs[run.suspect].append(run)
-        line, _ = row(SUSPECTS[run.suspect], [run])
-        sys.stderr.write(f"{line} (seed {run.seed}, {run.seconds:.0f} s)\n")
-    rows = [row(SUSPECTS[number], of) for number, of in runs.items()]
+        line, _ = row(SUSPECTS[run.suspect], [run], alone=given.own_rules)
+        sys.stderr.write(f"{line} (seed {run.seed}, {run.scenarios} scenarios, {run.seconds:.0f} s)\n")
+    rows = [row(SUSPECTS[number], of, alone=given.own_rules) for number, of in runs.items()]
     wrong = sum(not right for _, right in rows)
     told = "\n".join(line.rstrip() for line, _ in rows)
     told += f"\n{len(rows)} subjects from {given.seeds} seeds each; the judge was wrong of {wrong}\n"
+    every_run = [run for of in runs.values() for run in of]
+    cpu_minutes = sum(run.cpu_seconds for run in every_run) / 60
+    told += f"{sum(run.scenarios for run in every_run)} scenarios, {cpu_minutes:.1f} CPU-minutes\n"
     if given.out:
-        origin = f"Whole runs of the ci profile in virtual time; catalogue revision {REVISION}; {commit()}."
+        what = "The plans of each miniature's own rule" if given.own_rules else "Whole runs of the ci profile"
+        origin = f"{what} in virtual time; catalogue revision {REVISION}; {commit()}."
         given.out.write_text(f"{origin}\n\n{told}")
     else:
         sys.stdout.write(told)

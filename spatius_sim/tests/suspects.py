@@ -356,6 +356,11 @@ class Hearing:
         return self._loop.time() - self._began if isinstance(self._loop, VirtualLoop) else 0.0
 
     @property
+    def scenarios(self) -> int:
+        """How many scenarios were run and judged so far, without repetitions."""
+        return len(self._trial.judgements())
+
+    @property
     def accusations(self) -> set[str]:
         """The rules that any scenario so far broke, in a way that follows from no failed rule."""
         return set(self._trial.broken_so_far())

@@ -12,6 +12,8 @@ import pytest
 from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.engine.test_exit_codes import relay
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 TIMEOUT = 120
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,8 @@ from spatius_sim.subjects.decoder_as_client import OWN
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, node
 from spatius_sim.trace.decoder_events import StarvationMode
 from spatius_sim.wires.testee_messages import TesteeRequest, write_request
+
+pytestmark = pytest.mark.long
 
 _KEYFRAME_MS = 40
 _REST_MS = 7

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import pytest
+
 from spatius_sim.net.client import testee_connection as attached
 from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.client_js.dialogue import converse
 from spatius_sim.tests.client_js.judged import judged
 from spatius_sim.tests.client_js.running import CLIENT, SECONDS, browsing, chromium, served
+
+pytestmark = pytest.mark.long
 
 
 async def test_a_dialogue_and_another_when_its_socket_was_closed() -> None:

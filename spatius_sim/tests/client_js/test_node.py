@@ -36,6 +36,7 @@ async def test_a_dialogue_over_stdio(options: list[str], dialogue: Dialogue) -> 
         await testee.close()
 
 
+@pytest.mark.long
 def test_it_keeps_every_rule(tmp_path: Path) -> None:
     code, rules, output = judged(shlex.join([node(), TESTEE]), tmp_path)
     assert (code, set(rules.values())) == (0, {"PASSED"}), output

@@ -11,6 +11,8 @@ import pytest
 from spatius_sim.tests.command_line import Ended, pytest_in_process, run_in_process
 from spatius_sim.tests.processes import PROCESSES
 
+pytestmark = pytest.mark.long
+
 RELAY = PROCESSES / "miniature_relay_process.py"
 FEW = ("--rule=C-EMPTY", "--rule=C-ID", "--profile=smoke")
 

@@ -18,6 +18,8 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.tests.engine.test_baselines import client_command
 from spatius_sim.tests.processes import PROCESSES
 
+pytestmark = pytest.mark.long
+
 CI = resource("conformance") / "ci"
 DOCS = CI.parent / "docs"
 RELAY = PROCESSES / "miniature_relay_process.py"

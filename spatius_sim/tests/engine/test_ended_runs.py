@@ -21,6 +21,8 @@ from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts,
 from spatius_sim.tests.processes import PROCESSES
 from spatius_sim.tests.subjects.test_client_subject import is_running
 
+pytestmark = pytest.mark.long
+
 FAMILY = PROCESSES / "family_of_processes.py"
 GONE_SECONDS = 15.0
 SLEEPER = (sys.executable, "-c", "import time; time.sleep(600)")

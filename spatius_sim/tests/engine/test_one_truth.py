@@ -13,6 +13,8 @@ from spatius_sim.files import find_resources
 from spatius_sim.tests.command_line import pytest_in_process, run_in_process
 from spatius_sim.tests.forked import run_forked
 
+pytestmark = pytest.mark.long
+
 TIMEOUT = 120
 CLIENT = "from spatius_sim.subjects import decoder_as_client as c, client_shim as s; s.serve_stdio(c.{})"
 GOOD = shlex.join([sys.executable, "-c", CLIENT.format("OWN")])

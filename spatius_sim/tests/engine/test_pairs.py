@@ -7,6 +7,8 @@ from spatius_sim.miniatures.relay.wrong_relays import LosesLastPayload, NeverEnd
 from spatius_sim.model.relay.policy import EndMark, RelayPolicy
 from spatius_sim.tests.pairs import Pair, common_policy, compose, judge_pair, pairs, sample
 
+pytestmark = pytest.mark.long
+
 SEED = 7
 SAMPLE = sample(pairs(["server"]), 4, SEED)
 HIDDEN_IN_SOME_SCENARIOS = {"PassesStaleMotionOn", "EndsUnnamedAudioWithMotion"}

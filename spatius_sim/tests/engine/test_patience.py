@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis.strategies import just
 
 from spatius_sim.engine.trial.judge_rules import Trial
@@ -16,6 +17,8 @@ from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.kill_matrix import SUSPECTS, judged
 from spatius_sim.tests.running_miniature import SEED, miniature_relay
 from spatius_sim.virtual.virtual_loop import VirtualLoop
+
+pytestmark = pytest.mark.long
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from spatius_sim.subjects.subject_base import Patience
 from spatius_sim.tests.suspects import Hearing, Suspect
 from spatius_sim.tests.time_to_verdict import RELAYS
 
+pytestmark = pytest.mark.long
+
 SOON = 5.0
 PATIENCE = Patience()
 

@@ -30,6 +30,8 @@ from spatius_sim.virtual.virtual_loop import VirtualLoop
 from spatius_sim.wires.events import Audio
 from spatius_sim.wires.optional_features import DATA_PACKETS
 
+pytestmark = pytest.mark.long
+
 EXAMPLES = 4
 
 

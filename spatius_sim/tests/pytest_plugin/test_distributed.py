@@ -7,9 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from spatius_sim.files.find_resources import resource
 from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.tests.engine.test_exit_codes import TIMEOUT, Ran, judge, relay
+
+pytestmark = pytest.mark.long
 
 SMOKE = ("--profile", "smoke", "--settle", "0.4")
 

@@ -11,6 +11,8 @@ import pytest
 
 from spatius_sim.tests.processes import PROCESSES
 
+pytestmark = pytest.mark.long
+
 RELAY = PROCESSES / "miniature_relay_process.py"
 SETTLE = "2.5"
 """Seconds that a relay which never ends its audio keeps the judge waiting: long enough for several lines."""

@@ -12,7 +12,7 @@ import pytest
 from spatius_sim.net.ports_and_hosts import LOOPBACK
 from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 SECONDS = 55
 STREAMS = shlex.join([sys.executable, "-m", "spatius_sim.tests.net.room.room_relay", "streams"])

@@ -13,7 +13,7 @@ from spatius_sim.tests.net.room.faults import RULES_OF_FAULTS
 from spatius_sim.tests.net.room.livekit_server import LiveKitServer
 from spatius_sim.tests.net.room.real_room import failed_rules, subject_in_room
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 SECONDS = 50
 ONE_TURN = RoomPlan((RoomTurn(1600),))

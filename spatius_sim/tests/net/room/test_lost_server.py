@@ -14,7 +14,7 @@ from spatius_sim.tests.net.room.test_room_publisher import PCM, asks_for, egress
 from spatius_sim.tests.net.talk import Talk, talk, utterance
 from spatius_sim.tests.serving import serving
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 LONG_PCM = bytes(32_000 * 30)
 

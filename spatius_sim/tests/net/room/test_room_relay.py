@@ -11,7 +11,7 @@ from spatius_sim.plans.plan_token import token_of
 from spatius_sim.tests.net.room.livekit_server import LiveKitServer
 from spatius_sim.tests.net.room.verifying import run_verify, verdicts_in
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from spatius_sim.tests.net.room.livekit_server import KEY, SECRET, LiveKitServer
 from spatius_sim.tests.net.room.real_room import BY_LOAD
 from spatius_sim.tests.net.room.verifying import assert_no_credentials, run_verify, verdicts_in
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 ONE_TURN = RoomPlan((RoomTurn(1600),))
 A_TURN_AND_A_REFUSAL = RoomPlan((RoomTurn(1200),), refuses=True)

@@ -16,7 +16,7 @@ from spatius_sim.tests.net.room.real_room import failed_rules, subject_in_room
 from spatius_sim.trace.events import Joined
 from spatius_sim.trace.room_events import PlaybackTold
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("default")]
 
 
 async def molest(livekit: LiveKitServer, room_name: str) -> list[str]:
