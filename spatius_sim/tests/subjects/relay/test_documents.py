@@ -132,6 +132,7 @@ def stack(loop: BackgroundLoop) -> Iterator[AsyncExitStack]:
     loop.run(stack.aclose(), 10.0)
 
 
+@pytest.mark.long
 def test_an_honest_backend_passes_all_that_a_document_can_break(
     loop: BackgroundLoop, stack: AsyncExitStack, tmp_path: Path
 ) -> None:
