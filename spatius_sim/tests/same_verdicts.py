@@ -1,10 +1,12 @@
 """`python -m spatius_sim.tests.same_verdicts [--processes N] [NAME ...]`: judges every miniature by the
 plans of its own rule, and every honest subject by a whole run of the ci profile, over sockets and in virtual
-time, and prints a table of both verdicts. Ends with 1 if two differ. With names, it judges these alone."""
+time, and prints a table of both verdicts: that of the miniature's rule, or how often each verdict fell on an
+honest subject, and who was accused by what. Ends with 1 if two differ. With names, it judges these alone."""
 
 import argparse
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,14 +25,21 @@ OVER_BOTH = [
 
 
 class Verdicts(NamedTuple):
-    """What became of one suspect: the verdict of its own rule, or of a whole run, and all rules that any
-    scenario broke."""
+    """What became of one suspect: the verdict of its own rule, or of all rules, by id; and the rules that
+    any scenario broke."""
 
-    verdict: str
+    by_rule: tuple[tuple[str, Verdict], ...]
     accusations: tuple[str, ...]
 
     def __str__(self) -> str:
-        return f"{self.verdict}: {', '.join(self.accusations) or 'none'}"
+        counts = Counter(verdict for _, verdict in self.by_rule)
+        verdicts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+        return f"{verdicts}; broken: {', '.join(self.accusations) or 'none'}"
+
+    def differences(self, other: "Verdicts") -> str:
+        """Return the rules whose verdict is another one in `other`, in words."""
+        pairs = zip(self.by_rule, other.by_rule, strict=True)
+        return ", ".join(f"{name} {one} and {two}" for (name, one), (_, two) in pairs if one is not two)
 
 
 def judge_by(number: int, *, over_sockets: bool) -> Verdicts:
@@ -40,12 +49,10 @@ def judge_by(number: int, *, over_sockets: bool) -> Verdicts:
         tempfile.TemporaryDirectory() as folder,
         Hearing(suspect, 1, Path(folder), over_sockets=over_sockets) as hearing,
     ):
-        if suspect.rule_id:
-            verdict = hearing.of(suspect.rule_id).verdict
-        else:
-            found = {outcome.verdict for outcome in hearing.of_all_rules().values()}
-            verdict = Verdict.FAILED if Verdict.FAILED in found else Verdict.PASSED
-        return Verdicts(verdict, tuple(sorted(hearing.accusations)))
+        own = suspect.rule_id
+        outcomes = {own: hearing.of(own)} if own else hearing.of_all_rules()
+        by_rule = tuple((name, outcome.verdict) for name, outcome in outcomes.items())
+        return Verdicts(by_rule, tuple(sorted(hearing.accusations)))
 
 
 def judge_twice(number: int) -> tuple[Verdicts, Verdicts]:
@@ -67,8 +74,8 @@ def main() -> int:
         for number, pair in zip(chosen, pool.map(judge_twice, chosen), strict=True):
             same = pair[0] == pair[1]
             differ += not same
-            name = OVER_BOTH[number].name
-            sys.stdout.write(f"| {name} | {pair[0]} | {pair[1]} | {'same' if same else 'DIFFERENT'} |\n")
+            told = "same" if same else f"DIFFERENT {pair[0].differences(pair[1])}".strip()
+            sys.stdout.write(f"| {OVER_BOTH[number].name} | {pair[0]} | {pair[1]} | {told} |\n")
             sys.stdout.flush()
     sys.stdout.write(f"\n{len(chosen)} subjects, {differ} of them with different verdicts.\n")
     return 1 if differ else 0
