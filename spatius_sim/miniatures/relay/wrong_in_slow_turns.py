@@ -10,7 +10,10 @@ from spatius_sim.wires.events import ClientAction, SpeakEnd
 
 
 class WaitsFromBeforeTheSpeechEnds(PlainRelay):
-    """Does not begin to wait for motion anew when the speech ends, and so gives motion of slow speech up."""
+    """Does not begin to wait for motion anew when the speech ends, and so gives motion of slow speech up. Its
+    wait ends in the middle between the end of such speech and its motion."""
+
+    policy = RelayPolicy(silence_seconds=2.9)
 
     def on_client_action(self, client: str, action: ClientAction) -> list[RelayCommand]:
         commands = super().on_client_action(client, action)
