@@ -201,8 +201,13 @@ def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *others: tuple[TurnP
     session by `refusal`. After the third turn the client pauses for `pause_ms` milliseconds. Meanwhile other
     clients speak, each the turns that `others` has for it, and the last of these turns is long. Their
     sessions are opened before and have no fault, except that the later responses to long speech are delayed,
-    as those of the service are."""
-    failing_request = _FAILING_TURN + sum(map(len, others))
+    as those of the service are.
+
+    A relay that sends sentences as requests of their own has begun two or three times as many requests by
+    the second turn. So Motion Server ends the session in the requests that follow then, too."""
+    earlier_requests = _FAILING_TURN - 1 + sum(map(len, others))
+    failing_request = earlier_requests + 1
+    closings = (_fault_closing_session(times * earlier_requests + 1) for times in (1, 2, 3))
     late = [
         Fault(When(Moment.RESPONSE, number=number), (Delay(seconds),))
         for number, seconds in (_LATE_SECONDS.items() if others else ())
@@ -216,7 +221,7 @@ def _plan_refusing_sessions(refusal: Refuse, pause_ms: int, *others: tuple[TurnP
             (first_turn, _ORDINARY_TURN, TurnPlan(8_000, 3_200, pause_ms=pause_ms), TurnPlan(640, 640)),
             *others,
         ),
-        motion_server=Scenario("drawn", about, (_fault_closing_session(failing_request), refusals, *late)),
+        motion_server=Scenario("drawn", about, (*closings, refusals, *late)),
     )
 
 

@@ -196,7 +196,8 @@ def plans_where_one_of_three_clients_is_cut_off() -> tuple[Plan, ...]:
 
 def plans_of_hang_ups() -> tuple[Plan, ...]:
     """Return fixed plans in which the only client of a relay hangs up at different moments:
-    - in its second turn, while it gets motion;
+    - in its second turn, while it gets motion. A relay that opens a session for each sentence still waits for
+      motion then, because the motion of its later sessions is late;
     - in the third turn, after Motion Server has reported an error in the second;
     - in the second turn, while the relay asks for a token or opens its second session with Motion Server;
     - in the first turn, while the first session is opened: some relays use one session for all turns."""
@@ -213,10 +214,18 @@ def plans_of_hang_ups() -> tuple[Plan, ...]:
     slow_first_opening = Scenario(
         "slow-to-connect", "", (Fault(When(Moment.CONFIGURE, connection=1), (Delay(0.4),)),)
     )
+    late_in_later_sessions = Scenario(
+        "late-in-later-sessions",
+        "the third session gets its first motion at once, and each later one half a second later",
+        tuple(
+            Fault(When(Moment.RESPONSE, number=1, connection=number), (Delay(seconds),))
+            for number, seconds in ((4, 0.5), (5, 1.0), (6, 1.5))
+        ),
+    )
     error_in_second_turn = Fault(When(Moment.RESPONSE, number=2, request=2), (SendError(13, "failed"),))
     longer_turn = TurnPlan(5 * PLAN_SAMPLE_RATE, USUAL_CHUNK)
     return (
-        Plan(((SHORT_TURN, turn_left_in_motion),)),
+        Plan(((SHORT_TURN, turn_left_in_motion),), motion_server=late_in_later_sessions),
         Plan(
             ((SHORT_TURN, longer_turn, turn_left_in_motion),),
             motion_server=Scenario("error-before-the-hang-up", "", (error_in_second_turn,)),

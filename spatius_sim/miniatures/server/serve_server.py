@@ -66,15 +66,17 @@ class MiniatureServer(OnePort):
         self._sockets.append(socket)
         closing = asyncio.create_task(self._close_when_told(socket, session))
         waiting: set[asyncio.Task[None]] = set()
+        latest: dict[str, asyncio.Task[None]] = {}
         try:
             async for frame in socket:
                 if frame.type in (WSMsgType.BINARY, WSMsgType.TEXT):
                     for raw in self._brain.receive(session, read_upstream(frame.data)):
                         await socket.send_bytes(raw)
                     while session.later:
-                        waiting.add(
-                            asyncio.create_task(self._send_later(socket, session, session.later.pop(0)))
-                        )
+                        later = session.later.pop(0)
+                        sending = self._send_later(socket, session, later, latest.get(later.req_id))
+                        latest[later.req_id] = asyncio.create_task(sending)
+                        waiting.add(latest[later.req_id])
                     if self._brain.hangs_up(session):
                         await socket.close(code=session.close_code)
         except ConnectionResetError:
@@ -87,9 +89,17 @@ class MiniatureServer(OnePort):
         return socket
 
     async def _send_later(
-        self, socket: web.WebSocketResponse, session: PlainSession, frame: DelayedFrame
+        self,
+        socket: web.WebSocketResponse,
+        session: PlainSession,
+        frame: DelayedFrame,
+        earlier: asyncio.Task[None] | None,
     ) -> None:
+        """Send a frame when it is due, and after the `earlier` one of its request: timers that ring one right
+        after the other may ring in any order on a busy machine."""
         await asyncio.sleep(frame.seconds)
+        if earlier is not None:
+            await earlier
         if self._brain.is_wanted(session, frame):
             await socket.send_bytes(frame.raw)
 
