@@ -14,11 +14,21 @@ from spatius_sim.miniatures.relay.wrong_in_slow_turns import (
 from spatius_sim.model.relay.commands import RelayCommand, WatchSilence
 from spatius_sim.model.relay.relay import PlainRelay
 from spatius_sim.protocol.messages import ConfirmSession
-from spatius_sim.tests.model.relay.dialogue import ANN, LONG, SHORT, UP, audio_told, new_relay, response, told
+from spatius_sim.tests.model.relay.dialogue import (
+    ANN,
+    LONG,
+    SHORT,
+    UP,
+    MakeRelay,
+    audio_told,
+    new_relay,
+    response,
+    told,
+)
 from spatius_sim.wires.events import Audio, Speak, SpeakEnd
 
 
-def _steps(make: type[PlainRelay]) -> list[list[RelayCommand]]:
+def _steps(make: MakeRelay) -> list[list[RelayCommand]]:
     """Return what a relay does at speech, confirmation, end of speech, and motion."""
     relay = new_relay(make)
     begun = relay.on_client_action(ANN, Speak(SHORT))
@@ -37,7 +47,7 @@ def _steps(make: type[PlainRelay]) -> list[list[RelayCommand]]:
     ],
 )
 def test_they_begin_one_wait_less_and_do_all_else(kind: type[PlainRelay], lacking: int) -> None:
-    honest, wrong = _steps(PlainRelay), _steps(kind)
+    honest, wrong = _steps(partial(PlainRelay, policy=kind.policy)), _steps(kind)
     for number, commands in enumerate(honest):
         waits = [command for command in commands if isinstance(command, WatchSilence)]
         assert len(waits) == 1
