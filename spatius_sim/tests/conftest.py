@@ -1,5 +1,6 @@
 """Asynchronous tests run in a loop of their own, or in that of their module's browser, within a bounded time.
-What takes long is left out where neither a test nor a mark is named: CI runs `pytest -m long`, too."""
+What takes long is left out where neither a test nor a mark is named: CI runs `pytest -m long`, too. What
+takes minutes of real time runs only by its mark: `pytest -m nightly`."""
 
 import asyncio
 import inspect
@@ -50,9 +51,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.option.markexpr:
-        return
-    left_out = ("nightly",) if config.option.file_or_dir else ("nightly", "long")
+    marks, files = config.option.markexpr, config.option.file_or_dir
+    left_out = [] if "nightly" in marks else ["nightly"]
+    left_out += [] if marks or files else ["long"]
     kept: dict[bool, list[pytest.Item]] = {True: [], False: []}
     for item in items:
         kept[not any(item.get_closest_marker(mark) for mark in left_out)].append(item)
