@@ -71,14 +71,16 @@ def have_started(pids: Path) -> bool:
     return pids.exists() and pids.read_text().count("\n") >= 4
 
 
-def left_over(pids: Path) -> list[int]:
-    """The processes of the family that are there still after a bounded time; they are killed then."""
+def left_over(pids: Path) -> list[str]:
+    """The processes of the family that are there still after a bounded time, with their state, parent, group
+    and session, which say who failed to end them; they are killed then."""
     noted = [int(line) for line in pids.read_text().split()]
     within(GONE_SECONDS, lambda: not any(map(is_running, noted)))
     left = [pid for pid in noted if is_running(pid)]
+    told = [" ".join(Path(f"/proc/{pid}/stat").read_text().split()[:6]) for pid in left]
     for pid in left:
         os.kill(pid, signal.SIGKILL)
-    return left
+    return told
 
 
 def read_until(process: subprocess.Popen[str], word: str) -> str:

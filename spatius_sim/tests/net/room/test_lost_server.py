@@ -59,7 +59,8 @@ async def test_a_room_server_that_dies_takes_its_sessions_alone_with_it(livekit:
         again = egress(livekit.url, livekit.token("r", "avatar", time.time()))
         async with talk(server, asks_for(again)) as session:
             assert isinstance(await session.hear(), ConfirmSession)
-    assert server.errors == [
+    # The client library of LiveKit may log an error of its own, if the server dies at a certain moment.
+    assert [line for line in server.errors if " livekit::" not in line] == [
         "note: the LiveKit room 'r' is gone: the session that played there ends",
     ]
     assert not re.search("eyJ|secret", "".join([*server.output, *server.errors, refused.message]))
