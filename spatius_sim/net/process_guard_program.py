@@ -6,6 +6,9 @@ closed, as it also is when the process that holds it dies, the guard ends the co
 GRACE seconds by force (0: at once). The children of a command that ends by itself are ended as well. The
 guard's exit code is the command's.
 
+The program that was started only waits: a child of it is the guard. So the guard goes on if the program is
+killed: asyncio kills a process that it is just starting, if the start is cancelled.
+
 On Linux orphans become children of the guard, so that it finds daemons and processes in sessions of their
 own. Elsewhere it finds only the process group of the command. Out of reach are processes of another user, and
 those that a service starts when it is asked, such as containers.
@@ -103,6 +106,20 @@ def main(socket_number: str, grace_seconds: str, *command: str) -> int:
     return guarded.exit_code or 0
 
 
+def _guard_in_child(socket_number: str, grace_seconds: str, *command: str) -> int:
+    """Let a child process with a session of its own guard a command (`main`), and return the child's exit
+    code, -N if signal N ended it. A SIGTERM is passed on to the child."""
+    child_pid = os.fork()
+    if not child_pid:
+        os.setsid()
+        _end_like_command(main(socket_number, grace_seconds, *command))
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(child_pid, signal.SIGTERM))
+    os.close(int(socket_number))
+    _replace_streams_by_dev_null()
+    _, status = os.waitpid(child_pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
 def _wait_for_end(
     guarded: _GuardedCommand,
     starter_socket: socket.socket | None,
@@ -173,4 +190,4 @@ def _end_like_command(exit_code: int) -> None:
 
 
 if __name__ == "__main__":
-    _end_like_command(main(*sys.argv[1:]))
+    _end_like_command(_guard_in_child(*sys.argv[1:]))

@@ -47,3 +47,13 @@ async def test_what_cannot_be_started_is_told_and_holds_nothing() -> None:
         await GuardedProcess.start(["no-such-program"], grace=0, stdin=DEVNULL, stderr=DEVNULL)
     await asyncio.sleep(0)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+async def test_a_start_that_is_cancelled_leaves_no_command() -> None:
+    """asyncio kills a process that it is just starting."""
+    guarded = await started("import time; print(flush=True); time.sleep(600)")
+    assert guarded.process.stdout is not None
+    assert await guarded.process.stdout.readline() == b"\n"
+    guarded.process.kill()
+    await asyncio.wait_for(guarded.end(), SECONDS)
+    assert await asyncio.wait_for(guarded.process.stdout.read(), SECONDS) == b""
