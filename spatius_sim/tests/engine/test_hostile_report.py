@@ -26,8 +26,8 @@ def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) ->
     command += ["--rule", RULE, "--settle", "1", "--report-dir", "all"]
     ran = run_forked(command, tmp_path, timeout=TIMEOUT)
     log = ran.stdout + ran.stderr
-    # Where the machine was too busy to see it twice, the finding stays open. Harmless it is in any case.
-    verdict = {1: "FAILED", 6: "INCONCLUSIVE"}[ran.returncode]
+    # Where the machine was too busy to see it twice, or once, it stays open. Harmless it is in any case.
+    verdict = {1: "FAILED", 5: "UNEXERCISED", 6: "INCONCLUSIVE"}[ran.returncode]
     assert len(log) < 20_000
     assert not OBEYED.search(log)
     assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
