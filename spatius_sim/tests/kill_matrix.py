@@ -135,6 +135,8 @@ def main() -> int:
         if (not wanted or {suspect.name, suspect.kind, suspect.rule_id or "honest"} & wanted)
         and (suspect.rule_id or not given.own_rules)
     ]
+    if not chosen:
+        parser.error(f"nobody is called {', '.join(given.names)}, or no miniature")
     judge = judged_by_own_rule if given.own_rules else judged
     runs: dict[int, list[Run]] = {number: [] for number in chosen}
     seeds = range(given.first_seed, given.first_seed + given.seeds)

@@ -72,7 +72,7 @@ def check_audio_delivered(story: Story) -> Iterator[Kept | Broken]:
             follows_from: tuple[str, ...] = ("U-AUDIO-COMPLETE", "U-RATE") if got_what_was_spoken else ()
             if CLIENT_CHOOSES_SPEECH in story.trace.header.lacks and _does_motion_come_to_others(turn):
                 # Whose turn a request is shows then in who gets its motion.
-                follows_from = ("R-ISOLATION",)
+                follows_from += ("R-ISOLATION",)
             yield Broken(
                 f"all {up_in_words} of audio of {turn.name} that went up ({rate_up} Hz)",
                 f"{down_in_words} came down ({client_rate} Hz{', as the relay announced' * (not same_rate)})"

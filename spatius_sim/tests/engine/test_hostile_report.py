@@ -33,14 +33,15 @@ def test_a_hostile_relay_reaches_neither_the_log_nor_a_report(tmp_path: Path) ->
     assert not re.search(r"^\s*::|##\[|##vso", log, re.MULTILINE)
 
     files = {path.name: path for path in (tmp_path / "all").iterdir()}
-    assert files.keys() == {file for file, _ in WRITERS.values()} | {f"{RULE}.tape"}
-    for name in files.keys() - {f"{RULE}.tape"}:
+    tapes = set() if verdict == "UNEXERCISED" else {f"{RULE}.tape"}
+    assert files.keys() == {file for file, _ in WRITERS.values()} | tapes
+    for name in files.keys() - tapes:
         text = files[name].read_text("utf-8")
         # On a busy machine a longer scenario than the shortest may be told.
         assert len(text) < 400_000, name
         assert not OBEYED.search(text), name
     page = Page(files["report.html"].read_text("utf-8"))
-    assert "<img src=x onerror=alert(1)>" in page.text
+    assert not tapes or "<img src=x onerror=alert(1)>" in page.text
     assert "img" not in page.elements
     (judged,) = json.loads(files["report.json"].read_text("utf-8"))["rules"]
     assert (judged["id"], judged["verdict"]) == (RULE, verdict)
