@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -61,16 +60,16 @@ async def test_the_plugin_speaks_is_interrupted_and_leaves(livekit: LiveKitServe
             story = agent.say("A long story.", 20.0)
             await until_played(server, "playing")
             story.interrupt()
-            asked = time.monotonic()
             async with asyncio.timeout(15):
                 await story.wait_for_playout()
-            # The plugin gives up after 2 s; the position 0 would say so too.
-            assert time.monotonic() - asked < 2.0
             position, interrupted = agent.finished[-1]
             assert interrupted
+            # Position 0 would say that the plugin has given up waiting for the answer.
             assert 0 < position < 20
-            assert agent.transcript()[0] == ("A short sentence.", False)
-            assert agent.transcript()[1][1] is True
+            short, *rest = agent.transcript()
+            assert short == ("A short sentence.", False)
+            # The agent notes what it has transcribed until then: on a busy machine that may be no word.
+            assert all(was_interrupted for _, was_interrupted in rest)
             played = [request.playback for request in server.rooms.by_name["room-1"].requests.values()]
             assert played == ["finished", "interrupted"]
         await until_left(server, "room-1")
