@@ -32,7 +32,7 @@ from spatius_sim.rules.server import lasting_sessions as server_lasting_sessions
 from spatius_sim.rules.server import motion_responses as server_motion_responses
 from spatius_sim.rules.server import session as server_session
 
-REVISION = 19
+REVISION = 20
 """The catalogue's revision; it grows whenever a rule is added, retired or judged otherwise."""
 
 

@@ -262,6 +262,8 @@ def sort_as_spoken(pieces: list[bytes], speech: bytes) -> list[bytes]:
 
     Return the pieces in their own order if the speech holds them so, one after the other, or if one of them
     is not found in the speech. (A silent piece may be found where it was not spoken.)"""
+    if len(pieces) < 2:
+        return pieces  # As nearly always: long speech is not searched.
     places = {piece: speech.find(piece) for piece in pieces}
     in_own_order = b"".join(pieces) in speech
     return pieces if in_own_order or -1 in places.values() else sorted(pieces, key=places.__getitem__)

@@ -326,7 +326,8 @@ def check_motion_end_mark(story: Story) -> Iterator[Kept | Broken]:
             expected = f"the last motion of {turn.name} marked as last"
             owed_mark = Owed("the end mark of the motion", turn.client, last_delivery.seq)
             owed = () if mark_seqs else (owed_mark,)
-            yield Broken(expected, actual, (*mark_seqs, last_delivery.seq), ("R-CONVERSATION",), owed)
+            causes = () if early_marks else ("R-CONVERSATION",)
+            yield Broken(expected, actual, (*mark_seqs, last_delivery.seq), causes, owed)
 
 
 @rule(

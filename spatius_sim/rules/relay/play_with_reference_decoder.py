@@ -103,7 +103,10 @@ def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
         for decoder_event in decoder.take_events():
             if isinstance(decoder_event, MotionDiscarded):
                 actual = f"a payload was discarded: {decoder_event.reason}"
-                return _make_breach(turn, actual, event.seq, ("R-TURNS", "R-AUDIO-FIRST", "R-STALE"))
+                causes = ("R-TURNS", "R-AUDIO-FIRST", "R-STALE")
+                if _was_marked_as_ended(story, turn, event.seq):
+                    causes += ("R-END-MOTION",)
+                return _make_breach(turn, actual, event.seq, causes)
             if isinstance(decoder_event, AudioOnlyEntered):
                 return _make_breach(turn, "an empty list made it audio-only", event.seq)
     decoder.advance(_AN_HOUR_NS)
@@ -143,6 +146,23 @@ def _find_left_over_seqs(story: Story, turn: Turn) -> set[int]:
         if own_turn.unfinished or (all_hear_the_same and own_turn.client != turn.client)
     )
     return {*left_over_seqs, *story.find_stale_motion_marks(turn)}
+
+
+def _was_marked_as_ended(story: Story, turn: Turn, seq: int) -> bool:
+    """Return whether event number `seq`, in this turn, brought motion of another turn, the end of whose
+    motion had been marked before: the kit went on to this turn because of the mark."""
+    owners = (
+        delivery.sent.request.turn
+        for delivery in story.deliveries
+        if delivery.seq == seq and delivery.client == turn.client and delivery.sent is not None
+    )
+    return any(
+        mark < seq
+        for owner in owners
+        if owner is not None and owner is not turn
+        for conversation in owner.conversations
+        for mark in conversation.motion_marks
+    )
 
 
 def _find_empty_list_deadline_ns(story: Story, turn: Turn) -> int:

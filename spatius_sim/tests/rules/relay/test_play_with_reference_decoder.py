@@ -73,6 +73,21 @@ def test_motion_under_an_unknown_turn_id_is_discarded() -> None:
     assert said.judged("R-CONVERSATION").broken[0].actual == "a payload was discarded: mismatched id"
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_motion_that_was_marked_as_ended_too_early_is_discarded_in_the_next_turn(marked: bool) -> None:
+    said = Dialogue()
+    first, late = answered_turn(said, 0, "turn-1")
+    said.motion_down("ann", first, last=marked, turn_id="turn-1")
+    said.ends("ann", 0)
+    motion = answered_turn(said, 1, "turn-2")
+    stray = said.motion_down("ann", late, last=True, turn_id="turn-1")
+    said.motion_down("ann", *motion, last=True, turn_id="turn-2")
+    said.ends("ann", 1)
+    assert said.guilty("R-CONVERSATION") == [(stray,)]
+    (broken,) = said.judged("R-CONVERSATION").broken
+    assert ("R-END-MOTION" in broken.follows_from) == marked
+
+
 def test_a_turn_without_its_end_mark_does_not_come_back_to_idle() -> None:
     said = Dialogue()
     pcm = said.speaks()
