@@ -103,9 +103,8 @@ def _judge_turn_by_playing(story: Story, turn: Turn) -> Kept | Broken:
         for decoder_event in decoder.take_events():
             if isinstance(decoder_event, MotionDiscarded):
                 actual = f"a payload was discarded: {decoder_event.reason}"
-                causes = ("R-TURNS", "R-AUDIO-FIRST", "R-STALE")
-                if _was_marked_as_ended(story, turn, event.seq):
-                    causes += ("R-END-MOTION",)
+                early_mark = ("R-END-MOTION",) if _was_marked_as_ended(story, turn, event.seq) else ()
+                causes = ("R-TURNS", "R-AUDIO-FIRST", "R-STALE", *early_mark)
                 return _make_breach(turn, actual, event.seq, causes)
             if isinstance(decoder_event, AudioOnlyEntered):
                 return _make_breach(turn, "an empty list made it audio-only", event.seq)
