@@ -69,7 +69,7 @@ def main() -> int:
     ]
     sampled = sorted(random.Random(_SEED).sample(chosen, min(given.sample, len(chosen))))
     runs = []
-    for run in run_all(sampled, range(_SEED, _SEED + 1), given.processes):
+    for run in run_all([(number, _SEED) for number in sampled], given.processes):
         runs.append(run)
         sys.stderr.write(f"{SUSPECTS[run.suspect].name}: {', '.join(run.named) or '-'}\n")
     made = table(runs, len(chosen), commit())

@@ -1,6 +1,7 @@
 """`python -m spatius_sim.tests.kill_matrix [--own-rules] [--seeds N] [--first-seed N] [--processes N]
-[--out F] [NAME]...`: judges every miniature and every honest subject by whole runs of the ci profile, and
-prints who was named by what, or writes it to a file.
+[--keep F] [--out F] [NAME]...`: judges every miniature and every honest subject by whole runs of the ci
+profile, and prints who was named by what, or writes it to a file. With `--keep`, what each run found is kept
+in this file, and a matrix that was ended goes on from there.
 
 Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In
 a whole run a fault also breaks what follows from it: that is told. With `--own-rules` the miniatures alone
@@ -9,15 +10,15 @@ name them.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +26,9 @@ from spatius_sim.engine.run_profiles import profile_named
 from spatius_sim.rules.catalogue import REVISION, RULES
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing, Suspect
+from spatius_sim.tests.worker_pool import worker_pool
+
+_HEADINGS = {"relay": "Relays", "client": "Clients", "server": "Motion Servers", "room": "Egresses"}
 
 
 class Run(NamedTuple):
@@ -101,13 +105,31 @@ def row(suspect: Suspect, runs: Iterable[Run], *, alone: bool = False) -> tuple[
 
 
 def run_all(
-    suspects: Iterable[int], seeds: range, processes: int, judge: Callable[[int, int], Run] = judged
+    tasks: Iterable[tuple[int, int]], processes: int, judge: Callable[[int, int], Run] = judged
 ) -> Iterator[Run]:
-    """Every suspect from every seed, in parallel."""
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        tasks = [pool.submit(timed, judge, number, seed) for seed in seeds for number in suspects]
-        for task in as_completed(tasks):
+    """Judge each of these suspects, by number, from the seed beside it, in parallel."""
+    with worker_pool(processes) as pool:
+        submitted = [pool.submit(timed, judge, number, seed) for number, seed in tasks]
+        for task in as_completed(submitted):
             yield task.result()
+
+
+def read_kept(path: Path) -> list[Run]:
+    """Return the runs that an ended matrix kept in this file; none if there is no file. Runs of suspects that
+    there are no more are left out."""
+    numbers = {suspect.name: number for number, suspect in enumerate(SUSPECTS)}
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    kept = [
+        (name, Run(0, seed, tuple(named), tuple(stays), *rest))
+        for name, seed, named, stays, *rest in map(json.loads, lines)
+    ]
+    return [run._replace(suspect=numbers[name]) for name, run in kept if name in numbers]
+
+
+def keep(path: Path, run: Run) -> None:
+    """Add a run to those that are kept in this file."""
+    with path.open("a", encoding="utf-8") as kept:
+        kept.write(f"{json.dumps([SUSPECTS[run.suspect].name, *run[1:]])}\n")
 
 
 def commit() -> str:
@@ -117,11 +139,36 @@ def commit() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d}, commit {named}"
 
 
+def table(runs: Iterable[Run], origin: str, *, alone: bool = False) -> tuple[str, int]:
+    """Return a table of these runs for each kind of subject, and of how many subjects the judge was wrong.
+    `origin` says what was run, when, and of which commit; `alone`: no other rule may name a miniature."""
+    by_suspect: dict[int, list[Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.suspect, run.seed)):
+        by_suspect.setdefault(run.suspect, []).append(run)
+    lines, wrong = [origin], 0
+    for kind, heading in _HEADINGS.items():
+        rows = [
+            row(SUSPECTS[number], of, alone=alone)
+            for number, of in by_suspect.items()
+            if SUSPECTS[number].kind == kind
+        ]
+        if rows:
+            wrong_here = sum(not right for _, right in rows)
+            lines += ["", f"{heading}:", "", *(line.rstrip() for line, _ in rows)]
+            lines += [f"{len(rows)} subjects; the judge was wrong of {wrong_here}"]
+            wrong += wrong_here
+    every_run = [run for of in by_suspect.values() for run in of]
+    cpu_minutes = sum(run.cpu_seconds for run in every_run) / 60
+    lines += ["", f"{sum(run.scenarios for run in every_run)} scenarios, {cpu_minutes:.1f} CPU-minutes"]
+    return "\n".join(lines) + "\n", wrong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--keep", type=Path)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--own-rules", action="store_true")
     parser.add_argument(
@@ -138,23 +185,23 @@ def main() -> int:
     if not chosen:
         parser.error(f"nobody is called {', '.join(given.names)}, or no miniature")
     judge = judged_by_own_rule if given.own_rules else judged
-    runs: dict[int, list[Run]] = {number: [] for number in chosen}
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    for run in run_all(chosen, seeds, given.processes, judge):
-        runs[run.suspect].append(run)
+    tasks = {(number, seed): None for seed in seeds for number in chosen}
+    kept = read_kept(given.keep) if given.keep else []
+    runs = {(run.suspect, run.seed): run for run in kept if (run.suspect, run.seed) in tasks}
+    for run in run_all((task for task in tasks if task not in runs), given.processes, judge):
+        runs[run.suspect, run.seed] = run
+        if given.keep:
+            keep(given.keep, run)
         line, _ = row(SUSPECTS[run.suspect], [run], alone=given.own_rules)
         sys.stderr.write(f"{line} (seed {run.seed}, {run.scenarios} scenarios, {run.seconds:.0f} s)\n")
-    rows = [row(SUSPECTS[number], of, alone=given.own_rules) for number, of in runs.items()]
-    wrong = sum(not right for _, right in rows)
-    told = "\n".join(line.rstrip() for line, _ in rows)
-    told += f"\n{len(rows)} subjects from {given.seeds} seeds each; the judge was wrong of {wrong}\n"
-    every_run = [run for of in runs.values() for run in of]
-    cpu_minutes = sum(run.cpu_seconds for run in every_run) / 60
-    told += f"{sum(run.scenarios for run in every_run)} scenarios, {cpu_minutes:.1f} CPU-minutes\n"
+    what = "The plans of each miniature's own rule" if given.own_rules else "Whole runs of the ci profile"
+    origin = (
+        f"{what} in virtual time, seeds {seeds[0]} to {seeds[-1]}; catalogue revision {REVISION}; {commit()}."
+    )
+    told, wrong = table(runs.values(), origin, alone=given.own_rules)
     if given.out:
-        what = "The plans of each miniature's own rule" if given.own_rules else "Whole runs of the ci profile"
-        origin = f"{what} in virtual time; catalogue revision {REVISION}; {commit()}."
-        given.out.write_text(f"{origin}\n\n{told}")
+        given.out.write_text(told)
     else:
         sys.stdout.write(told)
     return 1 if wrong else 0

@@ -12,10 +12,9 @@ import random
 import sys
 import tempfile
 from collections.abc import Iterable
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import fields, replace
 from itertools import combinations
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +26,7 @@ from spatius_sim.rules.catalogue import REVISION
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.kill_matrix import commit
 from spatius_sim.tests.suspects import WRONG, Hearing, Suspect
+from spatius_sim.tests.worker_pool import worker_pool
 
 _HONEST: tuple[type[Any], ...] = (PlainRelay, PlainServer, ClientDecoder)
 
@@ -172,7 +172,7 @@ def main() -> int:
     given = parser.parse_args()
     composed = pairs(given.kinds)
     judged = []
-    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
+    with worker_pool(given.processes) as pool:
         tasks = [pool.submit(judge_pair, pair) for pair in sample(composed, given.sample, given.seed)]
         for task in as_completed(tasks):
             judged.append(task.result())

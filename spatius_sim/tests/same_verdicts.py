@@ -7,14 +7,13 @@ import argparse
 import sys
 import tempfile
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 from spatius_sim.rules.findings import Verdict
 from spatius_sim.tests.kill_matrix import commit
 from spatius_sim.tests.suspects import HONEST, WRONG, Hearing
+from spatius_sim.tests.worker_pool import worker_pool
 
 OVER_BOTH = [
     suspect
@@ -70,7 +69,7 @@ def main() -> int:
     sys.stdout.write(f"{commit()}, seed 1.\n\n")
     sys.stdout.write("| subject | over sockets | in virtual time | |\n|---|---|---|---|\n")
     differ = 0
-    with ProcessPoolExecutor(given.processes, mp_context=get_context("spawn")) as pool:
+    with worker_pool(given.processes) as pool:
         for number, pair in zip(chosen, pool.map(judge_twice, chosen), strict=True):
             same = pair[0] == pair[1]
             differ += not same

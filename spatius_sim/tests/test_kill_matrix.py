@@ -1,0 +1,31 @@
+"""The table of who was named by what: an ended matrix goes on, and one wrong verdict is seen."""
+
+from pathlib import Path
+
+from spatius_sim.tests.kill_matrix import SUSPECTS, Run, keep, read_kept, table
+
+_WRONG = next(number for number, suspect in enumerate(SUSPECTS) if suspect.rule_id)
+_HONEST = next(number for number, suspect in enumerate(SUSPECTS) if not suspect.rule_id)
+_NAMED = Run(_WRONG, 1, (SUSPECTS[_WRONG].rule_id,), (), 120, 3.0, 2.5)
+_LET_OFF = Run(_HONEST, 1, (), (), 150, 3.0, 2.5)
+
+
+def test_runs_are_kept_whatever_was_added_to_the_subjects(tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    assert read_kept(path) == []
+    keep(path, _NAMED)
+    keep(path, _LET_OFF)
+    assert read_kept(path) == [_NAMED, _LET_OFF]
+    path.write_text(path.read_text().replace(SUSPECTS[_HONEST].name, "WhoWasTakenOut"))
+    assert read_kept(path) == [_NAMED]
+
+
+def test_a_table_tells_whom_the_judge_was_wrong_of() -> None:
+    missed = _NAMED._replace(seed=2, named=())
+    accused = _LET_OFF._replace(named=("R-TURNS",))
+    assert table([_NAMED, _LET_OFF], "origin")[1] == 0
+    told, wrong = table([_NAMED, missed, accused], "origin")
+    assert wrong == 2
+    assert "killed  1 of 2" in told
+    assert "honest  1 runs, also named by R-TURNS 1 times" in told
+    assert "390 scenarios, 0.1 CPU-minutes" in told
