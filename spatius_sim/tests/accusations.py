@@ -67,6 +67,8 @@ def main() -> int:
         for number, suspect in enumerate(SUSPECTS)
         if suspect.rule_id and (not given.kinds or suspect.kind in given.kinds)
     ]
+    if not chosen:
+        parser.error(f"there is no miniature of the kind {', '.join(given.kinds)}")
     sampled = sorted(random.Random(_SEED).sample(chosen, min(given.sample, len(chosen))))
     runs = []
     for run in run_all([(number, _SEED) for number in sampled], given.processes):

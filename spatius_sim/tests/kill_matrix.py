@@ -1,7 +1,7 @@
 """`python -m spatius_sim.tests.kill_matrix [--own-rules] [--seeds N] [--first-seed N] [--processes N]
 [--keep F] [--out F] [NAME]...`: judges every miniature and every honest subject by whole runs of the ci
 profile, and prints who was named by what, or writes it to a file. With `--keep`, what each run found is kept
-in this file, and a matrix that was ended goes on from there.
+in this file, and a matrix that was ended goes on from there, if it is of the same commit.
 
 Ends with 1 unless each miniature was named by its own rule from every seed, and no honest subject by any. In
 a whole run a fault also breaks what follows from it: that is told. With `--own-rules` the miniatures alone
@@ -114,29 +114,32 @@ def run_all(
             yield task.result()
 
 
-def read_kept(path: Path) -> list[Run]:
-    """Return the runs that an ended matrix kept in this file; none if there is no file. Runs of suspects that
-    there are no more are left out."""
+def read_kept(path: Path, of: str) -> list[Run]:
+    """Return the runs that an ended matrix kept in this file; none if there is no file. Runs of anything else
+    than `of`, which says how they were judged and by which commit, are left out."""
     numbers = {suspect.name: number for number, suspect in enumerate(SUSPECTS)}
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    kept = [
-        (name, Run(0, seed, tuple(named), tuple(stays), *rest))
-        for name, seed, named, stays, *rest in map(json.loads, lines)
+    return [
+        Run(numbers[name], seed, tuple(named), tuple(stays), *rest)
+        for kept_of, name, seed, named, stays, *rest in map(json.loads, lines)
+        if kept_of == of
     ]
-    return [run._replace(suspect=numbers[name]) for name, run in kept if name in numbers]
 
 
-def keep(path: Path, run: Run) -> None:
-    """Add a run to those that are kept in this file."""
+def keep(path: Path, of: str, run: Run) -> None:
+    """Add a run to those that are kept in this file. `of`: see `read_kept`."""
     with path.open("a", encoding="utf-8") as kept:
-        kept.write(f"{json.dumps([SUSPECTS[run.suspect].name, *run[1:]])}\n")
+        kept.write(f"{json.dumps([of, SUSPECTS[run.suspect].name, *run[1:]])}\n")
 
 
 def commit() -> str:
     """Return the date and the commit of now, in words."""
+    return f"{datetime.now(UTC):%Y-%m-%d}, commit {_short_commit()}"
+
+
+def _short_commit() -> str:
     asked = ["git", "rev-parse", "--short", "HEAD"]
-    named = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    return f"{datetime.now(UTC):%Y-%m-%d}, commit {named}"
+    return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def table(runs: Iterable[Run], origin: str, *, alone: bool = False) -> tuple[str, int]:
@@ -184,15 +187,18 @@ def main() -> int:
     ]
     if not chosen:
         parser.error(f"nobody is called {', '.join(given.names)}, or no miniature")
+    if given.seeds < 1:
+        parser.error("--seeds is at least 1")
     judge = judged_by_own_rule if given.own_rules else judged
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     tasks = {(number, seed): None for seed in seeds for number in chosen}
-    kept = read_kept(given.keep) if given.keep else []
+    of = f"{judge.__name__} at {_short_commit()}"
+    kept = read_kept(given.keep, of) if given.keep else []
     runs = {(run.suspect, run.seed): run for run in kept if (run.suspect, run.seed) in tasks}
     for run in run_all((task for task in tasks if task not in runs), given.processes, judge):
         runs[run.suspect, run.seed] = run
         if given.keep:
-            keep(given.keep, run)
+            keep(given.keep, of, run)
         line, _ = row(SUSPECTS[run.suspect], [run], alone=given.own_rules)
         sys.stderr.write(f"{line} (seed {run.seed}, {run.scenarios} scenarios, {run.seconds:.0f} s)\n")
     what = "The plans of each miniature's own rule" if given.own_rules else "Whole runs of the ci profile"

@@ -171,6 +171,8 @@ def main() -> int:
     parser.add_argument("kinds", nargs="*", default=["relay", "server"])
     given = parser.parse_args()
     composed = pairs(given.kinds)
+    if not composed:
+        parser.error(f"there are no pairs of the kind {', '.join(given.kinds)}")
     judged = []
     with worker_pool(given.processes) as pool:
         tasks = [pool.submit(judge_pair, pair) for pair in sample(composed, given.sample, given.seed)]

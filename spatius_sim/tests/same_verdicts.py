@@ -66,6 +66,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME")
     given = parser.parse_args()
     chosen = [n for n, suspect in enumerate(OVER_BOTH) if not given.names or suspect.name in given.names]
+    if not chosen:
+        parser.error(f"nobody is called {', '.join(given.names)}")
     sys.stdout.write(f"{commit()}, seed 1.\n\n")
     sys.stdout.write("| subject | over sockets | in virtual time | |\n|---|---|---|---|\n")
     differ = 0

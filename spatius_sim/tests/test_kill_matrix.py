@@ -10,14 +10,14 @@ _NAMED = Run(_WRONG, 1, (SUSPECTS[_WRONG].rule_id,), (), 120, 3.0, 2.5)
 _LET_OFF = Run(_HONEST, 1, (), (), 150, 3.0, 2.5)
 
 
-def test_runs_are_kept_whatever_was_added_to_the_subjects(tmp_path: Path) -> None:
+def test_runs_are_kept_and_those_of_another_commit_are_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "runs.jsonl"
-    assert read_kept(path) == []
-    keep(path, _NAMED)
-    keep(path, _LET_OFF)
-    assert read_kept(path) == [_NAMED, _LET_OFF]
-    path.write_text(path.read_text().replace(SUSPECTS[_HONEST].name, "WhoWasTakenOut"))
-    assert read_kept(path) == [_NAMED]
+    assert read_kept(path, "judged at abc") == []
+    keep(path, "judged at abc", _NAMED)
+    keep(path, "judged at def", _LET_OFF)
+    keep(path, "judged at abc", _LET_OFF)
+    assert read_kept(path, "judged at abc") == [_NAMED, _LET_OFF]
+    assert read_kept(path, "judged at def") == [_LET_OFF]
 
 
 def test_a_table_tells_whom_the_judge_was_wrong_of() -> None:
