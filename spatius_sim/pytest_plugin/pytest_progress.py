@@ -82,4 +82,8 @@ def show_progress(config: pytest.Config) -> None:
     if reporter is not None and config.get_verbosity() == 0:
         from spatius_sim.reporting.formats.progress import ProgressLines
 
-        config.pluginmanager.register(Progress(reporter, ProgressLines(reporter.write_line)))
+        def write_at_once(line: str) -> None:
+            reporter.write_line(line)
+            reporter.flush()  # A pipe, as in CI, would keep it until the end of the run.
+
+        config.pluginmanager.register(Progress(reporter, ProgressLines(write_at_once)))

@@ -19,6 +19,8 @@ _TEST_SECONDS = 90.0
 # The tests start hundreds of processes, and without kept bytecode each would compile the whole package again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+# Where the kit is used, Python keeps what goes into a pipe until somebody flushes it.
+os.environ.pop("PYTHONUNBUFFERED", None)
 
 # A busy machine breaks no law.
 settings.register_profile("busy or not", deadline=None)

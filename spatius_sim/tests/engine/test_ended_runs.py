@@ -4,8 +4,10 @@ import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from types import FunctionType
 import pytest
 
 from spatius_sim.engine.handle_signals import Interruption
+from spatius_sim.net.ports_and_hosts import free_port
 from spatius_sim.pytest_plugin.pytest_outcomes import SessionOutcomes
 from spatius_sim.tests.engine.test_exit_codes import RELAY, TIMEOUT, all_fronts, command_for, fronts
 from spatius_sim.tests.processes import PROCESSES
@@ -98,6 +101,19 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 
 
 @all_fronts
+def test_who_waits_for_a_relay_says_at_once_what_is_judged(front: str, tmp_path: Path) -> None:
+    """In a pipe too, as CI gives it."""
+    with socket.create_server(("127.0.0.1", 0)) as answers_nothing:
+        target = f"ws://127.0.0.1:{answers_nothing.getsockname()[1]}"
+        command = command_for(front, target, "--motion-port", str(free_port()), "--wait", "600")
+        with running([*command, "--rule", "R-AUDIO-FIRST"], tmp_path) as process:
+            too_late = threading.Timer(TIMEOUT, process.kill)
+            too_late.start()
+            read_until(process, "judging R-AUDIO-FIRST")
+            too_late.cancel()
+
+
+@all_fronts
 @asked_to_end
 def test_a_run_that_is_asked_to_end_is_interrupted_and_reports(
     front: str, number: signal.Signals, tmp_path: Path
@@ -145,7 +161,8 @@ def test_a_signal_between_two_lines_interrupts_too() -> None:
             without_lines(end_this_process)()
     finally:
         restore_handlers()
-    assert None in {line for _, line in walk_tb(interrupted.tb)}
+    without_line = {None, -1}  # Before Python 3.11.4 it is -1.
+    assert without_line.intersection(line for _, line in walk_tb(interrupted.tb))
     session_outcomes.pytest_keyboard_interrupt(interrupted)
     assert "KeyboardInterrupt" in str(interrupted.getrepr(funcargs=True))
 
