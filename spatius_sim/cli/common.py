@@ -1,6 +1,5 @@
 """What several commands share: options, arguments, and how they print. Nothing heavy is imported."""
 
-import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,9 +19,6 @@ from spatius_sim.engine.option_table import (
 
 if TYPE_CHECKING:
     from spatius_sim.engine.run_settings import Settings
-
-OUTPUT_LOST = (errno.ENOSPC, errno.EPIPE, errno.EDQUOT, errno.EIO)
-"""Why nothing more can be printed: a full disk, or a reader that has left."""
 
 NAMED_BY_ARGUMENT = "target"
 """The option of the judge that is an argument on the command line."""

@@ -11,12 +11,10 @@ import click
 
 from spatius_sim import __version__
 from spatius_sim.cli.bench import bench
-from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.cli.demo.demo import demo
 from spatius_sim.cli.doctor.doctor import doctor
 from spatius_sim.cli.examples import examples
 from spatius_sim.cli.init import init
-from spatius_sim.cli.print_output import discard_output
 from spatius_sim.cli.report import report
 from spatius_sim.cli.scenarios import scenarios
 from spatius_sim.cli.schema import schema
@@ -28,6 +26,7 @@ from spatius_sim.cli.wire_commands import wire
 from spatius_sim.engine.handle_signals import INTERRUPTION
 from spatius_sim.protocol.errors import SpatiusSimError, UnreachableError, UsageError
 from spatius_sim.reporting.exit_code import ExitCode
+from spatius_sim.reporting.lost_output import OUTPUT_LOST, discard_output
 
 
 def main() -> None:
@@ -84,7 +83,7 @@ def _open_missing_output() -> None:
 
 def _give_up_printing(reason: str | None) -> None:
     """Print on stderr why the command can print nothing more on stdout, and exit with KIT_FAILED."""
-    discard_output()
+    discard_output(sys.stdout)
     _exit_with_error(f"what was to be printed cannot be written: {reason}", ExitCode.KIT_FAILED)
 
 

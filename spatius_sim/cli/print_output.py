@@ -1,13 +1,12 @@
 """How commands print: lines, verdicts, pages, and where the output goes. Nothing heavy is imported."""
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.protocol.environment_variables import endpoint_variables
+from spatius_sim.reporting.lost_output import OUTPUT_LOST, discard_output
 
 
 def print_lines(*lines: str) -> None:
@@ -45,16 +44,8 @@ def print_verdicts(print_judgement: Callable[[], None]) -> None:
     except OSError as error:
         if error.errno not in OUTPUT_LOST:
             raise
-        discard_output()
+        discard_output(sys.stdout)
         sys.stderr.write(f"spatius-sim: the verdicts cannot be printed: {error.strerror}\n")
-
-
-def discard_output() -> None:
-    """Redirect standard output to the null device, after it could not be written. Otherwise Python would
-    report a second error when it ends the program."""
-    null_device = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null_device, sys.stdout.fileno())
-    os.close(null_device)
 
 
 def print_while_serving(line: str) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from rich.text import Text
 
-from spatius_sim.cli.common import OUTPUT_LOST
 from spatius_sim.engine.end_run import Ending
 from spatius_sim.engine.judge_run import RuleResult
 from spatius_sim.engine.run_header import header_lines
@@ -13,6 +12,7 @@ from spatius_sim.engine.run_request import RunRequest
 from spatius_sim.reporting.formats.output_console import OutputConsole
 from spatius_sim.reporting.formats.progress import ProgressLines
 from spatius_sim.reporting.formats.text_report import print_run
+from spatius_sim.reporting.lost_output import OUTPUT_LOST
 
 
 class VerifyView:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spatius_sim.pytest_plugin.print_at_once import printing_at_once
 from spatius_sim.pytest_plugin.session_options import get_run_request
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ def print_ending(reporter: "pytest.TerminalReporter", ending: "Ending") -> None:
 
     from spatius_sim.reporting.formats.text_report import print_run
 
-    reporter.section("spatius-sim")
     text = StringIO()
     console = Console(file=text, width=reporter._tw.fullwidth, force_terminal=reporter.hasmarkup)
     print_run(console, ending.summaries, ending.code, get_run_request(reporter.config).doctor_command())
-    reporter.write(text.getvalue())
-    for line in ending.files:
-        reporter.write_line(f"spatius-sim: {line}")
+    with printing_at_once(reporter):
+        reporter.section("spatius-sim")
+        reporter.write(text.getvalue())
+        for line in ending.files:
+            reporter.write_line(f"spatius-sim: {line}")
 
 
 def is_summary_asked_for(status: int) -> bool:

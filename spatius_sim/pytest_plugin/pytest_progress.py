@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
+from spatius_sim.pytest_plugin.print_at_once import printing_at_once
 from spatius_sim.pytest_plugin.pytest_outcomes import read_outcomes, read_suspects, rule_id_in
 from spatius_sim.pytest_plugin.session_options import get_run_request
 
@@ -83,7 +84,7 @@ def show_progress(config: pytest.Config) -> None:
         from spatius_sim.reporting.formats.progress import ProgressLines
 
         def write_at_once(line: str) -> None:
-            reporter.write_line(line)
-            reporter.flush()  # A pipe, as in CI, would keep it until the end of the run.
+            with printing_at_once(reporter):
+                reporter.write_line(line)
 
         config.pluginmanager.register(Progress(reporter, ProgressLines(write_at_once)))

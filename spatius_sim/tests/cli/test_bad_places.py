@@ -144,12 +144,14 @@ def test_a_place_that_takes_no_reports_is_told_before_the_study_begins(tmp_path:
     assert ran.stderr == f"spatius-sim: --report-dir {str(tmp_path / 'file')!r} cannot be made: File exists\n"
 
 
-def into_a_closed_pipe(*arguments: str, cwd: Path | None = None) -> tuple[int, list[str]]:
+def into_a_closed_pipe(
+    *arguments: str, cwd: Path | None = None, module: str = "spatius_sim"
+) -> tuple[int, list[str]]:
     """Run a command whose reader has left: exit code, and what it says on stderr."""
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
-        command = [sys.executable, "-m", "spatius_sim", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         ran = subprocess.run(
             command, cwd=cwd, stdout=write_end, stderr=subprocess.PIPE, timeout=TIMEOUT, text=True
         )
@@ -170,3 +172,15 @@ def test_a_closed_pipe_costs_no_verdict(tmp_path: Path) -> None:
     assert into_a_closed_pipe("check", str(broken)) == (1, told)
     (tmp_path / "client.py").write_text(CLIENT)
     assert into_a_closed_pipe(*HONEST, cwd=tmp_path) == (0, told)
+
+
+@pytest.mark.parametrize(("client", "verdict"), [(CLIENT, 0), (WRONG_CLIENT, 1)], ids=["honest", "wrong"])
+def test_a_closed_pipe_costs_no_verdict_under_pytest(client: str, verdict: int, tmp_path: Path) -> None:
+    """pytest itself ends with 1 then, as if a rule had failed."""
+    (tmp_path / "client.py").write_text(client)
+    report = tmp_path / "report.json"
+    words = [f"--rootdir={tmp_path}", "-p", "no:cacheprovider", *HONEST[1:], "--rule=C-ID-NEW"]
+    words.append(f"--report-json={report}")
+    told = ["spatius-sim: nothing more can be printed: Broken pipe"]
+    assert into_a_closed_pipe(*words, cwd=tmp_path, module="pytest") == (verdict, told)
+    assert json.loads(report.read_text())["exit_code"] == verdict

@@ -108,6 +108,7 @@ def test_who_waits_for_a_relay_says_at_once_what_is_judged(front: str, tmp_path:
         command = command_for(front, target, "--motion-port", str(free_port()), "--wait", "600")
         with running([*command, "--rule", "R-AUDIO-FIRST"], tmp_path) as process:
             too_late = threading.Timer(TIMEOUT, process.kill)
+            too_late.daemon = True
             too_late.start()
             read_until(process, "judging R-AUDIO-FIRST")
             too_late.cancel()
